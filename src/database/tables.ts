@@ -1,0 +1,116 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/** The tables of schema `orderwheel` as Kysely sees them. What each column means: `\d+` in psql, or migrations/. */
+export type Tables = {
+  'orderwheel.api_keys': {
+    id: Generated<string>
+    name: string
+    key_hash: Buffer
+    key_start: string
+    scopes: string[]
+    rate_per_second: Generated<number>
+    created_at: Generated<Date>
+    revoked_at: Date | null
+  }
+  'orderwheel.orders': {
+    id: Generated<string>
+    external_id: string
+    api_key_id: string
+    idempotency_key: string
+    fingerprint: Buffer
+    document: Json
+    received_at: Generated<Date>
+  }
+  'orderwheel.outbox': {
+    id: Generated<string>
+    order_id: string
+    kind: string
+    payload: Generated<Json>
+    created_at: Generated<Date>
+    refusals: Generated<number>
+    refusal: string | null
+    try_after: Date | null
+  }
+  'orderwheel.messages': {
+    id: string
+    order_id: string
+    kind: string
+    payload: Json
+    created_at: Date
+    relayed_at: Generated<Date>
+  }
+  'orderwheel.targets': {
+    name: string
+    kind: string
+    concurrency: number
+    declared_at: Generated<Date>
+  }
+  'orderwheel.deliveries': {
+    message_id: string
+    target: string
+    order_id: string
+    state: DeliveryState
+    after: Generated<string[]>
+    attempts: Generated<number>
+    uncharged: Generated<number>
+    created_at: Generated<Date>
+    started_at: Date | null
+    settled_at: Date | null
+  }
+  'orderwheel.delivery_attempts': {
+    message_id: string
+    target: string
+    number: number
+    started_at: Date
+    duration_ms: number | null
+    outcome: AttemptOutcome
+    reason: string | null
+    answer: Json | null
+    worker: string
+  }
+  'orderwheel.dead_letters': {
+    id: Generated<string>
+    message_id: string
+    target: string
+    order_id: string
+    reason: string
+    attempts: Json
+    died_at: Generated<Date>
+    resolution: 'replayed' | 'discarded' | null
+    resolved_at: Date | null
+    resolved_by: string | null
+    comment: string | null
+  }
+  'orderwheel.audit_log': {
+    id: Generated<string>
+    at: Generated<Date>
+    who: string
+    action: string
+    subject: string
+    reason: string | null
+    details: Generated<Json>
+  }
+}
+
+/** `jsonb`: read as parsed, written as JSON text. */
+type Json = ColumnType<unknown, string, string>
+
+export type DeliveryState =
+  | 'waiting'
+  | 'queued'
+  | 'active'
+  | 'retrying'
+  | 'delivered'
+  | 'dead'
+  | 'uncertain'
+  | 'shed'
+  | 'skipped'
+  | 'cancelled'
+
+export type AttemptOutcome =
+  | 'delivered'
+  | 'try-again'
+  | 'give-up'
+  | 'uncertain'
+  | 'handed-back'
+  | 'abandoned'

@@ -1,0 +1,38 @@
+/** What the target answered, kept with the attempt. */
+export type Answer = {
+  /** HTTP status or SMTP reply code. */
+  status?: number
+  /** The body or reply, cut at `maxAnswerCharacters`. */
+  text?: string
+}
+
+export const maxAnswerCharacters = 2_000
+
+/** The closed set of what one try at a delivery can come to. */
+export type Outcome =
+  | { kind: 'delivered'; answer?: Answer }
+  /** Not before `notBeforeSeconds` from now when the target said so (`Retry-After`), else by the schedule. */
+  | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
+  /** Will not get better by repeating. */
+  | { kind: 'give-up'; reason: string; answer?: Answer }
+  /** Sent, but no answer: the target may or may not have acted. Repeated only when it is idempotent. */
+  | { kind: 'uncertain'; reason: string; answer?: Answer }
+
+export function delivered(answer?: Answer): Outcome {
+  return answer ? { kind: 'delivered', answer } : { kind: 'delivered' }
+}
+
+export function tryAgain(
+  reason: string,
+  more: { notBeforeSeconds?: number; answer?: Answer } = {},
+): Outcome {
+  return { kind: 'try-again', reason, ...more }
+}
+
+export function giveUp(reason: string, answer?: Answer): Outcome {
+  return answer ? { kind: 'give-up', reason, answer } : { kind: 'give-up', reason }
+}
+
+export function uncertain(reason: string, answer?: Answer): Outcome {
+  return answer ? { kind: 'uncertain', reason, answer } : { kind: 'uncertain', reason }
+}
