@@ -106,6 +106,7 @@ create table orderwheel.deliveries (
   uncharged   integer     not null default 0 check (uncharged between 0 and attempts),
   created_at  timestamptz not null default now(),
   started_at  timestamptz,
+  worker      text        check (length(worker) <= 200),
   settled_at  timestamptz,
   primary key (message_id, target),
   check ((settled_at is null) = (state in ('waiting', 'queued', 'active', 'retrying')))
@@ -123,6 +124,7 @@ comment on column orderwheel.deliveries.attempts is 'How often it was tried. The
 comment on column orderwheel.deliveries.uncharged is 'How many of those attempts do not count against the limit (handed back at a worker''s stop).';
 comment on column orderwheel.deliveries.created_at is 'When the message was relayed.';
 comment on column orderwheel.deliveries.started_at is 'When the last attempt began.';
+comment on column orderwheel.deliveries.worker is 'The worker process that made the last attempt: host and pid.';
 comment on column orderwheel.deliveries.settled_at is 'When it reached a final state; null while it is open.';
 
 create table orderwheel.delivery_attempts (

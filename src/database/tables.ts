@@ -55,6 +55,7 @@ export type Tables = {
     uncharged: Generated<number>
     created_at: Generated<Date>
     started_at: Date | null
+    worker: string | null
     settled_at: Date | null
   }
   'orderwheel.delivery_attempts': {

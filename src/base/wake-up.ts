@@ -1,0 +1,33 @@
+/** A bell that one loop waits for and anybody may ring. A ring while nobody waits is kept for the next wait. */
+export type WakeUp = {
+  ring(): void
+  /** Resolves at the next ring, or after `seconds`. */
+  wait(seconds?: number): Promise<void>
+}
+
+export function createWakeUp(): WakeUp {
+  let rung = false
+  let resume: (() => void) | undefined
+  return {
+    ring() {
+      rung = true
+      resume?.()
+    },
+    async wait(seconds) {
+      if (!rung) {
+        await new Promise<void>((resolve) => {
+          resume = resolve
+          if (seconds !== undefined) {
+            const timer = setTimeout(resolve, seconds * 1_000)
+            resume = () => {
+              clearTimeout(timer)
+              resolve()
+            }
+          }
+        })
+      }
+      resume = undefined
+      rung = false
+    },
+  }
+}

@@ -1,0 +1,63 @@
+import pg from 'pg'
+
+import type { Log } from '#base/log.ts'
+
+import type { Channel } from './notify.ts'
+
+export type Listener = { close(): Promise<void> }
+
+export type ListenOptions = {
+  /** A direct connection: LISTEN does not work through a transaction pooler. */
+  connection: pg.ClientConfig
+  channel: Channel
+  /** The notification's payload; '' after each (re)connection, since some may have been missed. */
+  onNotification(payload: string): void
+  applicationName: string
+  log: Log
+}
+
+const reconnectSeconds = 1
+
+/** Listens on a connection of its own and reconnects for as long as it is not closed. Never throws. */
+export function listen(options: ListenOptions): Listener {
+  let closed = false
+  let client: pg.Client | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  async function connect() {
+    const next = new pg.Client({
+      ...options.connection,
+      application_name: options.applicationName,
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    })
+    client = next
+    let lost = false
+    const reconnect = () => {
+      if (closed || lost) return
+      lost = true
+      next.end().catch(() => undefined) // it is broken already
+      timer = setTimeout(() => void connect(), reconnectSeconds * 1_000)
+    }
+    next.on('error', reconnect)
+    next.on('end', reconnect)
+    next.on('notification', (message) => options.onNotification(message.payload ?? ''))
+    try {
+      await next.connect()
+      await next.query(`listen ${options.channel}`)
+      options.onNotification('')
+    } catch (error) {
+      options.log.debug({ err: error, channel: options.channel }, 'cannot listen, polling instead')
+      reconnect()
+    }
+  }
+
+  void connect()
+  return {
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await client?.end().catch(() => undefined) // it may be broken already
+    },
+  }
+}

@@ -1,0 +1,56 @@
+import type { Boss } from './open-boss.ts'
+
+/** What a queue needs to know of its target. */
+export type QueueOptions = {
+  name: string
+  timeoutSeconds: number
+  retry: { delaySeconds: number; maxDelaySeconds: number }
+}
+
+/** The dead-letter queue of a target's queue. */
+export function deadLetterQueue(target: string): string {
+  return `${target}.dead`
+}
+
+const days = 86_400
+
+/**
+ * Creates each target's queue and dead-letter queue, or brings an existing one up to date. Safe from
+ * several processes at once.
+ */
+export async function declareQueues(boss: Boss, targets: readonly QueueOptions[]): Promise<void> {
+  for (const target of targets) {
+    const settings = queueSettings(target)
+    const dead = { retentionSeconds: keepForGood, deleteAfterSeconds: 7 * days }
+    // The dead-letter queue first: pg-boss refuses a queue whose dead-letter queue does not exist.
+    await boss.createQueue(deadLetterQueue(target.name), { ...dead, partition: true })
+    await boss.updateQueue(deadLetterQueue(target.name), dead)
+    // exclusive: one queued or active job for each singleton key (message kind and order).
+    await boss.createQueue(target.name, { ...settings, policy: 'exclusive', partition: true })
+    await boss.updateQueue(target.name, settings)
+  }
+}
+
+// pg-boss silently deletes jobs that waited for longer than this; a backlog must never expire.
+const keepForGood = 3_650 * days
+
+// Seconds without a sign of life after which a job counts as abandoned; pg-boss's minimum.
+export const heartbeatSeconds = 10
+
+function queueSettings({ name, timeoutSeconds, retry }: QueueOptions) {
+  return {
+    deadLetter: deadLetterQueue(name),
+    heartbeatSeconds,
+    // The call, then up to a minute in which its outcome is written; pg-boss allows a day at most.
+    expireInSeconds: timeoutSeconds + 60,
+    retentionSeconds: keepForGood,
+    // Finished jobs are only debris: deliveries and attempts are the history.
+    deleteAfterSeconds: days,
+    // How many attempts a delivery gets is decided by the delivery's own count and the target's
+    // current options, so that raising it helps deliveries that are already waiting.
+    retryLimit: 10_000,
+    retryDelay: retry.delaySeconds,
+    retryBackoff: true,
+    retryDelayMax: retry.maxDelaySeconds,
+  }
+}

@@ -1,0 +1,127 @@
+import { fromKysely } from 'pg-boss'
+import { sql } from 'kysely'
+
+import type { Db, Tx } from '#database/open-database.ts'
+import { singletonKey } from '#messages/message-kinds.ts'
+
+import { deadLetterQueue, heartbeatSeconds } from './declare-queues.ts'
+import type { Boss } from './open-boss.ts'
+
+/** A message to be told to one target. */
+export type JobToAdd = { messageId: string; orderId: string; kind: string }
+
+/** A job as its worker holds it. `retryCount` is the fence: it names the attempt. */
+export type HeldJob = { id: string; retryCount: number }
+
+/** Adds jobs under their message's id and answers the ids pg-boss really inserted; the rest were there already. */
+export async function addJobs(
+  tx: Tx,
+  boss: Boss,
+  jobs: { queue: string; add: readonly JobToAdd[] },
+): Promise<string[]> {
+  const inserted = await boss.insert(
+    jobs.queue,
+    jobs.add.map(({ messageId, orderId, kind }) => ({
+      id: messageId,
+      data: { orderId },
+      singletonKey: singletonKey(kind, orderId),
+    })),
+    { db: fromKysely(tx), returnId: true },
+  )
+  return inserted ?? []
+}
+
+/** Takes up to `count` due jobs, oldest first; skips those another worker is taking. */
+export async function takeJobs(
+  tx: Tx,
+  boss: Boss,
+  jobs: { queue: string; count: number },
+): Promise<HeldJob[]> {
+  const taken = await boss.fetch(jobs.queue, { batchSize: jobs.count, db: fromKysely(tx) })
+  return taken.map(({ id, retryCount }) => ({ id, retryCount }))
+}
+
+/** What becomes of a held job. */
+export type JobEnd =
+  | { kind: 'complete' }
+  /** By the queue's schedule, or after `afterSeconds`. */
+  | { kind: 'retry'; afterSeconds?: number }
+  /** Never again; `bury` leaves a copy in the dead-letter queue. */
+  | { kind: 'cancel'; bury?: JobToAdd }
+
+/**
+ * Ends held jobs behind the attempt fence and answers the ids that were still held; a job that was
+ * abandoned and taken again meanwhile is left to its new worker.
+ */
+export async function endJobs(
+  tx: Tx,
+  boss: Boss,
+  jobs: { queue: string; ends: readonly { job: HeldJob; end: JobEnd }[] },
+): Promise<Set<string>> {
+  const db = fromKysely(tx)
+  const { queue, ends } = jobs
+  const held = (kind: JobEnd['kind']) => ends.filter((e) => e.end.kind === kind).map((e) => e.job)
+  const ended = new Set<string>()
+  const settle = async (batch: HeldJob[], how: (batch: HeldJob[]) => Promise<object>) => {
+    if (batch.length === 0) return
+    for (const id of settledIds(await how(batch))) ended.add(id)
+  }
+  await settle(held('complete'), (batch) => boss.complete(queue, batch, null, { db }))
+  await settle(held('retry'), (batch) => boss.fail(queue, batch, null, { db }))
+  await settle(held('cancel'), (batch) => boss.cancel(queue, batch, { db }))
+
+  for (const { job, end } of ends) {
+    if (end.kind !== 'retry' || end.afterSeconds === undefined || !ended.has(job.id)) continue
+    await boss.update(queue, undefined, { id: job.id, startAfter: end.afterSeconds, db })
+  }
+  const buried = ends.flatMap(({ job, end }) =>
+    end.kind === 'cancel' && end.bury && ended.has(job.id) ? [end.bury] : [],
+  )
+  if (buried.length > 0) await addJobs(tx, boss, { queue: deadLetterQueue(queue), add: buried })
+  return ended
+}
+
+/** Tells pg-boss that these jobs are still being worked on; answers those still held. */
+export async function keepJobs(
+  boss: Boss,
+  jobs: { queue: string; held: readonly HeldJob[] },
+): Promise<Set<string>> {
+  return new Set(settledIds(await boss.touch(jobs.queue, [...jobs.held])))
+}
+
+/**
+ * Gives jobs whose worker died back to the queue at once, where pg-boss's own monitor would make them
+ * wait for the schedule. Answers how many.
+ */
+export async function rescueJobs(db: Db, boss: Boss, queue: string): Promise<number> {
+  return db.transaction().execute(async (tx) => {
+    const { rows } = await sql<HeldJob>`
+      select id, retry_count as "retryCount" from pgboss.job
+       where name = ${queue} and state = 'active'
+         and heartbeat_on < now() - make_interval(secs => ${heartbeatSeconds})
+       limit 1000
+         for update skip locked`.execute(tx)
+    const ends = rows.map((job) => ({ job, end: { kind: 'retry', afterSeconds: 0 } as const }))
+    return (await endJobs(tx, boss, { queue, ends })).size
+  })
+}
+
+/** Which of these queues have a job that is due now: one query for a whole idle worker. */
+export async function dueQueues(db: Db, queues: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select q.name from unnest(${queues}::text[]) as q(name)
+     where exists (
+       select from pgboss.job j
+        where j.name = q.name and j.state < 'active' and not j.blocked and j.start_after <= now())`.execute(
+    db,
+  )
+  return rows.map((row) => row.name)
+}
+
+// The settle calls answer the ids they touched, but pg-boss's types do not say so.
+function settledIds(response: object): string[] {
+  if (!('settled' in response) || !Array.isArray(response.settled)) {
+    throw new Error('pg-boss did not say which jobs it settled: its version does not fit')
+  }
+  return response.settled.filter((id): id is string => typeof id === 'string')
+}
