@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+import pg from 'pg'
+
+import { OrderwheelError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+
+export type Migration = { name: string; sql: string; checksum: string }
+
+/** What is in the migrations folder, in the order it is applied. */
+export async function readMigrations(folder: string = migrationsFolder): Promise<Migration[]> {
+  const names = (await readdir(folder)).filter((name) => /^\d{4}-.+\.sql$/.test(name)).sort()
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(`${folder}/${name}`, 'utf8')
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    }),
+  )
+}
+
+const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url))
+
+/**
+ * Brings schema `orderwheel` to the version this build needs, each migration in a transaction of its own.
+ * Safe to run from several machines at once. Answers the names applied, none when it was up to date.
+ * Throws `database` when the server is older than 18, an applied migration has been changed, or a lock
+ * cannot be had within 10 s (run it again: what was applied stays).
+ */
+export async function migrateDatabase(
+  connection: pg.ClientConfig,
+  log: Log,
+  migrations?: Migration[],
+): Promise<string[]> {
+  const client = new pg.Client({ ...connection, application_name: 'orderwheel-migrate' })
+  // The statement in flight fails too, and says it better.
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await refuseOldServer(client)
+    await lock(client)
+    await createBookkeeping(client)
+    return await applyPending(client, migrations ?? (await readMigrations()), log)
+  } finally {
+    // Also gives back the lock.
+    await client.end()
+  }
+}
+
+async function refuseOldServer(client: pg.Client): Promise<void> {
+  const found = await client.query<{ server_version: string }>('show server_version')
+  const version = found.rows[0]?.server_version ?? ''
+  if (Number.parseInt(version, 10) >= 18) return
+  throw new OrderwheelError(
+    'database',
+    `This server is PostgreSQL ${version}, and Orderwheel needs 18 or newer (for uuidv7): upgrade it, or point DATABASE_URL to another one.`,
+  )
+}
+
+/**
+ * Two machines that migrate at the same time would both see the same migration pending. Held by the
+ * session, across the transactions, and polled rather than waited for: a waiting statement holds a
+ * snapshot, which `create index concurrently` in a later migration would wait for in turn.
+ */
+async function lock(client: pg.Client): Promise<void> {
+  for (;;) {
+    const tried = await client.query<{ locked: boolean }>(
+      `select pg_try_advisory_lock(hashtext('orderwheel'), hashtext('migrate')) as locked`,
+    )
+    if (tried.rows[0]?.locked) return
+    await client.query('select pg_sleep(0.1)')
+  }
+}
+
+/** Looks first: once it is there, migrating needs no right to create schemas. */
+async function createBookkeeping(client: pg.Client): Promise<void> {
+  const found = await client.query<{ found: string | null }>(
+    `select to_regclass('orderwheel.schema_migrations') as found`,
+  )
+  if (found.rows[0]?.found) return
+  await client.query(bookkeeping)
+}
+
+const bookkeeping = `
+  create schema if not exists orderwheel;
+  comment on schema orderwheel is 'Orders, what happened to them, and who was told. See orderwheel.order_timeline for one order''s story.';
+  create table orderwheel.schema_migrations (
+    name       text        primary key check (length(name) <= 200),
+    checksum   text        not null check (length(checksum) = 64),
+    applied_at timestamptz not null default now()
+  );
+  comment on table  orderwheel.schema_migrations is 'The migrations this database has seen: orderwheel migrate --status.';
+  comment on column orderwheel.schema_migrations.name is 'The file in migrations/.';
+  comment on column orderwheel.schema_migrations.checksum is 'SHA-256 of the file as it was applied. Applied files are never changed.';
+  comment on column orderwheel.schema_migrations.applied_at is 'When it was applied.';
+`
+
+async function applyPending(
+  client: pg.Client,
+  migrations: Migration[],
+  log: Log,
+): Promise<string[]> {
+  const rows = await client.query<{ name: string; checksum: string }>(
+    'select name, checksum from orderwheel.schema_migrations',
+  )
+  const applied = new Map(rows.rows.map((row) => [row.name, row.checksum]))
+  refuseChanged(migrations, applied)
+  const pending = migrations.filter(({ name }) => !applied.has(name))
+  for (const migration of pending) {
+    await apply(client, migration)
+    log.info({ migration: migration.name }, 'migration applied')
+  }
+  return pending.map(({ name }) => name)
+}
+
+function refuseChanged(migrations: Migration[], applied: Map<string, string>): void {
+  const changed = migrations.find(
+    ({ name, checksum }) => applied.has(name) && applied.get(name) !== checksum,
+  )
+  if (!changed) return
+  throw new OrderwheelError(
+    'database',
+    `Migration ${changed.name} is not the file that was applied to this database: restore it, and put the change into a new migration.`,
+  )
+}
+
+async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  try {
+    await client.query('begin')
+    // Behind a long transaction an `alter table` would wait, and every order would wait behind it.
+    await client.query(`set local lock_timeout = '10s'`)
+    await client.query(sql)
+    await client.query(
+      'insert into orderwheel.schema_migrations (name, checksum) values ($1, $2)',
+      [name, checksum],
+    )
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback').catch(() => {})
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new OrderwheelError(
+      'database',
+      `Migration ${name} failed and left nothing behind: ${reason}. Run "orderwheel migrate" again when that is mended.`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto'
+import {
+  chmod,
+  chown,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  realpath,
+  rename,
+  rm,
+} from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+
+import { OrderwheelError } from '#base/errors.ts'
+
+import { checkout, type Binaries } from './find-binaries.ts'
+import { canEnter, canRun, type Account } from './server-account.ts'
+
+export type Place = {
+  /** Holds bin, lib and share. */
+  binaries: string
+  /** Holds pgdata, the password and the log; belongs to the account. */
+  dataDirectory: string
+  /** Why the data is elsewhere than asked for, as a sentence. */
+  note?: string
+}
+
+/**
+ * Where the account can reach binaries and data: where they are, or, for root in a folder of mode 700,
+ * copies below `/var/tmp`. Creates the data directory.
+ */
+export async function placeServer(
+  account: Account,
+  found: Binaries,
+  wanted: string,
+): Promise<Place> {
+  const parent = dirname(resolve(wanted))
+  await mkdir(parent, { recursive: true })
+  // Without symbolic links, so that a leftover server is recognised by its path.
+  const dataDirectory = join(await realpath(parent), basename(resolve(wanted)))
+  if (account.uid === undefined) {
+    await makeDataDirectory(account, dataDirectory)
+    return { binaries: found.folder, dataDirectory }
+  }
+  const binaries = canRun(account, join(found.folder, 'bin', 'postgres'))
+    ? found.folder
+    : await copyBinaries(account, found)
+  if (canEnter(account, dirname(dataDirectory))) {
+    await makeDataDirectory(account, dataDirectory)
+    return { binaries, dataDirectory }
+  }
+  const moved = join(await reachableFolder(account), `data-${shortHash(dataDirectory)}`)
+  await makeDataDirectory(account, moved)
+  return {
+    binaries,
+    dataDirectory: moved,
+    note: `Running as root in a folder that PostgreSQL's own user cannot reach: the data is kept in ${moved} instead of ${dataDirectory}.`,
+  }
+}
+
+async function makeDataDirectory(account: Account, folder: string): Promise<void> {
+  await mkdir(folder, { mode: 0o700, recursive: true })
+  const owner = (await lstat(folder)).uid
+  const wanted = account.uid ?? process.getuid?.() ?? owner
+  if (owner === wanted) return
+  if (
+    account.uid !== undefined &&
+    account.gid !== undefined &&
+    (await readdir(folder)).length === 0
+  )
+    return chown(folder, account.uid, account.gid)
+  throw new OrderwheelError(
+    'config',
+    `The data in ${folder} belongs to another user (uid ${owner}; this server would run as uid ${wanted}): start as that user, or set ORDERWHEEL_DATA_DIR to another folder.`,
+  )
+}
+
+async function copyBinaries(account: Account, found: Binaries): Promise<string> {
+  const folder = await reachableFolder(account)
+  const copy = join(folder, `postgresql-${found.version}`)
+  if (canRun(account, join(copy, 'bin', 'postgres'))) return copy
+  // Copied beside and renamed, so that nobody runs half a copy and two starts at once do not mix.
+  const half = await mkdtemp(join(folder, 'copying-'))
+  await cp(found.folder, join(half, 'native'), { recursive: true, verbatimSymlinks: true })
+  await openForReading(join(half, 'native'))
+  await rename(join(half, 'native'), copy).catch((error: unknown) => {
+    if (!canRun(account, join(copy, 'bin', 'postgres'))) throw error
+  })
+  await rm(half, { recursive: true, force: true })
+  return copy
+}
+
+/** The copies stay root's: a server must not be able to replace its own program. */
+async function openForReading(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isSymbolicLink()) continue
+    const executable = entry.isDirectory() || ((await lstat(path)).mode & 0o100) !== 0
+    await chmod(path, executable ? 0o755 : 0o644)
+  }
+}
+
+/** A folder of root's below `/var/tmp`, one per checkout, that everyone may pass through. */
+async function reachableFolder(account: Account): Promise<string> {
+  const owner = process.getuid?.() ?? 0
+  const folder = join('/var/tmp', `orderwheel-${owner}-${shortHash(checkout)}`)
+  await mkdir(folder, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  // The name can be guessed and anyone may create it first: then the server would run that person's program.
+  const found = await lstat(folder)
+  const ours = found.isDirectory() && found.uid === owner && (found.mode & 0o022) === 0
+  if (ours && canEnter(account, folder)) return folder
+  throw new OrderwheelError(
+    'config',
+    `PostgreSQL cannot keep its files in ${folder}: it is not a folder of root's that others may enter but not write. Remove it, start as an ordinary user, or set DATABASE_URL.`,
+  )
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12)
+}

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { Place } from './place-server.ts'
+import type { Account } from './server-account.ts'
+
+export type ServerProcess = {
+  /** Resolves when the server has ended, with the last lines of its log. */
+  ended: Promise<string>
+  /** Fast shutdown, immediate shutdown after 10 s. May be called twice. */
+  stop(): Promise<void>
+}
+
+/** Starts the server process; it is not yet ready. Its log is `postgres.log` beside the data, anew each time. */
+export function spawnServer(options: {
+  place: Place
+  account: Account
+  settings: Record<string, string>
+}): ServerProcess {
+  const { place, account, settings } = options
+  const logFile = join(place.dataDirectory, 'postgres.log')
+  // A file, not a pipe: the server goes on writing when this process is killed.
+  const log = openSync(logFile, 'w', 0o600)
+  const child = spawn(
+    join(place.binaries, 'bin', 'postgres'),
+    [
+      `-D${join(place.dataDirectory, 'pgdata')}`,
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    {
+      ...account,
+      cwd: '/',
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', log, log],
+      // Its own process group: Ctrl-C in the terminal must not stop it before we stopped what uses it.
+      detached: true,
+    },
+  )
+  closeSync(log)
+  const ended = new Promise<string>((resolve) => {
+    child.on('error', (error) => resolve(error.message))
+    child.on('exit', () => resolve(lastLines(logFile)))
+  })
+  return {
+    ended,
+    async stop() {
+      child.kill('SIGINT')
+      const quit = setTimeout(() => child.kill('SIGQUIT'), 10_000)
+      await ended
+      clearTimeout(quit)
+    },
+  }
+}
+
+function lastLines(file: string): string {
+  return readFileSync(file, 'utf8').trim().split('\n').slice(-5).join('\n').slice(-2_000)
+}

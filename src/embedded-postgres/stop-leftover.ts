@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process'
+import { readFile, readlink, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+
+import pg from 'pg'
+
+import { OrderwheelError } from '#base/errors.ts'
+
+import { superuser } from './prepare-data.ts'
+import { isAlive } from './server-account.ts'
+
+/** Begins the `application_name` of the connection that every start holds for as long as it lives. */
+export const ownerPrefix = 'orderwheel-owner'
+
+type Leftover = { pid: number; port: number; data: string; password: string }
+
+/**
+ * Stops the server that a killed previous run left behind. Throws `already-running` when the run that
+ * started it is alive: its connection, which dies with it, is what tells them apart.
+ */
+export async function stopLeftover(dataDirectory: string): Promise<void> {
+  const leftover = await findLeftover(dataDirectory)
+  if (!leftover) return
+  const owner = await findOwner(leftover)
+  if (owner) throw alreadyRunning(owner)
+  process.kill(leftover.pid, 'SIGINT')
+  const quit = AbortSignal.timeout(10_000)
+  while (isAlive(leftover.pid)) {
+    if (quit.aborted) process.kill(leftover.pid, 'SIGQUIT')
+    await setTimeout(quit.aborted ? 1_000 : 50)
+  }
+}
+
+async function findLeftover(dataDirectory: string): Promise<Leftover | undefined> {
+  const data = join(dataDirectory, 'pgdata')
+  const file = join(data, 'postmaster.pid')
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n')
+  const pid = Number(lines[0])
+  if (!Number.isInteger(pid) || pid <= 1 || !isAlive(pid)) return undefined
+  if (!(await isServerOf(pid, data))) {
+    // The number was given to another program since, which PostgreSQL would take for a server.
+    await rm(file, { force: true })
+    return undefined
+  }
+  const password = await readFile(join(dataDirectory, 'password'), 'utf8')
+  return { pid, port: Number(lines[3]), data, password }
+}
+
+async function isServerOf(pid: number, data: string): Promise<boolean> {
+  // A server's working directory is its data.
+  if (process.platform === 'linux')
+    return (await readlink(`/proc/${pid}/cwd`).catch(() => '')) === data
+  const ps = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' })
+  return ps.stdout.includes(data)
+}
+
+/** Waits a little for an owner to show up: another start may be between starting the server and connecting. */
+async function findOwner(leftover: Leftover): Promise<string | undefined> {
+  const deadline = AbortSignal.timeout(2_000)
+  while (!deadline.aborted && isAlive(leftover.pid)) {
+    const owner = await askForOwner(leftover).catch(() => undefined)
+    if (owner) return owner
+    await setTimeout(100)
+  }
+  return undefined
+}
+
+async function askForOwner(leftover: Leftover): Promise<string | undefined> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: leftover.port,
+    user: superuser,
+    password: leftover.password,
+    database: 'postgres',
+    connectionTimeoutMillis: 1_000,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const found = await client.query<{ application_name: string }>(
+      'select application_name from pg_stat_activity where starts_with(application_name, $1)',
+      [`${ownerPrefix} `],
+    )
+    return found.rows[0]?.application_name.slice(ownerPrefix.length + 1)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+export function alreadyRunning(owner: string): OrderwheelError {
+  return new OrderwheelError(
+    'already-running',
+    `Orderwheel is already running (${owner}): stop it with Ctrl-C in its terminal, or set ORDERWHEEL_DATA_DIR to another folder and PORT to another port.`,
+  )
+}

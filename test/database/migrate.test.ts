@@ -1,0 +1,102 @@
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { createLog } from '#base/log.ts'
+import { migrateDatabase, readMigrations, type Migration } from '#database/migrate.ts'
+import {
+  latestMigration,
+  migrationStatus,
+  waitForSchema,
+  whyNotReady,
+} from '#database/schema-version.ts'
+
+import { testDatabase, type TestDatabase } from '../support/test-database.ts'
+
+const log = createLog('test', 'silent')
+let database: TestDatabase
+
+beforeEach(async () => {
+  database = await testDatabase({ template: 'template0' })
+})
+afterEach(() => database.close())
+
+test('an empty database gets every migration, once, and says so', async () => {
+  const names = (await readMigrations()).map(({ name }) => name)
+
+  expect(await migrateDatabase(database.connection, log)).toEqual(names)
+  expect(await migrateDatabase(database.connection, log)).toEqual([])
+
+  const status = await migrationStatus(database.db)
+  expect(status.map(({ name }) => name)).toEqual(names)
+  expect(status.every(({ appliedAt }) => appliedAt !== null)).toBe(true)
+})
+
+test('machines that migrate at the same time do not get in each other’s way', async () => {
+  const runs = await Promise.all(
+    Array.from({ length: 5 }, () => migrateDatabase(database.connection, log)),
+  )
+
+  expect(runs.flat()).toEqual((await readMigrations()).map(({ name }) => name))
+})
+
+test('a migration that was changed after it was applied is refused', async () => {
+  await migrateDatabase(database.connection, log, [migration('0001-a.sql', 'select 1')])
+
+  await expect(
+    migrateDatabase(database.connection, log, [
+      { ...migration('0001-a.sql', 'select 2'), checksum: 'b'.repeat(64) },
+    ]),
+  ).rejects.toThrow('Migration 0001-a.sql is not the file that was applied to this database')
+})
+
+test('a migration that fails leaves nothing behind, and those before it stay', async () => {
+  const broken = migration('0002-b.sql', 'create table orderwheel.b (); select 1/0')
+  const first = migration('0001-a.sql', 'create table orderwheel.a ()')
+
+  await expect(migrateDatabase(database.connection, log, [first, broken])).rejects.toThrow(
+    'Migration 0002-b.sql failed and left nothing behind: division by zero',
+  )
+
+  const found = await sql<{ a: string | null; b: string | null }>`
+    select to_regclass('orderwheel.a') as a, to_regclass('orderwheel.b') as b`.execute(database.db)
+  expect(found.rows).toEqual([{ a: 'orderwheel.a', b: null }])
+})
+
+test('a process that starts before the migration waits for it', async () => {
+  const latest = await latestMigration()
+  expect(await whyNotReady(database.db, latest)).toContain('run "orderwheel migrate"')
+  const waiting = waitForSchema({ db: database.db, log, signal: AbortSignal.timeout(30_000) })
+
+  await migrateDatabase(database.connection, log)
+
+  await waiting
+})
+
+test('a process that waits for the migration can be stopped', async () => {
+  const stop = new AbortController()
+  const waiting = waitForSchema({ db: database.db, log, signal: stop.signal })
+
+  stop.abort()
+
+  await expect(waiting).rejects.toThrow('aborted')
+})
+
+test('every table, column and view says what it holds', async () => {
+  await migrateDatabase(database.connection, log)
+
+  const found = await sql<{ what: string }>`
+    select c.relname as what
+      from pg_class c
+     where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'p', 'v')
+       and obj_description(c.oid) is null
+    union all
+    select c.relname || '.' || a.attname
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'p', 'v')
+       and col_description(c.oid, a.attnum) is null`.execute(database.db)
+  expect(found.rows).toEqual([])
+})
+
+function migration(name: string, statements: string): Migration {
+  return { name, sql: statements, checksum: 'a'.repeat(64) }
+}
