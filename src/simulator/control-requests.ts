@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import type { TObject } from 'typebox'
+
+import { changeBehaviour } from './change-behaviour.ts'
+import { readBody } from './read-body.ts'
+import { Refusal } from './refusal.ts'
+
+type Behaving<Behaviour> = {
+  part: { behaviour: Behaviour }
+  schema: TObject
+  usual: () => Behaviour
+}
+
+/** `GET`, `PUT` (only what changes) and `DELETE` (back to the usual) of a behaviour. */
+export function controlBehaviour<Behaviour extends object>(
+  { part, schema, usual }: Behaving<Behaviour>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  return byMethod(request, response, {
+    GET: () => showJson(response, part.behaviour),
+    PUT: async () => {
+      const change = await readJson(request)
+      part.behaviour = changeBehaviour(schema, part.behaviour, change)
+      showJson(response, part.behaviour)
+    },
+    DELETE: () => {
+      part.behaviour = usual()
+      showJson(response, part.behaviour)
+    },
+  })
+}
+
+/** `GET` and `DELETE` of what was recorded. */
+export function controlRecords(
+  records: { list(): unknown[]; empty(): void },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  return byMethod(request, response, {
+    GET: () => showJson(response, records.list()),
+    DELETE: () => {
+      records.empty()
+      response.writeHead(204).end()
+    },
+  })
+}
+
+async function byMethod(
+  request: IncomingMessage,
+  response: ServerResponse,
+  actions: Record<string, () => void | Promise<void>>,
+): Promise<void> {
+  const action = actions[request.method ?? '']
+  if (!action) {
+    const allowed = Object.keys(actions).join(', ')
+    response.setHeader('allow', allowed)
+    throw new Refusal(405, `${request.url} takes ${allowed}, not ${request.method}.`)
+  }
+  await action()
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const { text, tooLarge } = await readBody(request)
+  if (tooLarge) throw new Refusal(413, 'Send at most 1 MiB.')
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Refusal(400, `The body is not JSON: ${String(error)}`)
+  }
+}
+
+function showJson(response: ServerResponse, value: unknown): void {
+  response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
+  response.end(JSON.stringify(value))
+}

@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { usualTargetBehaviour, type TargetBehaviour } from './behaviour.ts'
+import { readBody } from './read-body.ts'
+import { RecordedCalls } from './recorded-calls.ts'
+import { usualAnswer, type SimulatedAnswer } from './usual-answer.ts'
+import type { Wait } from './wait.ts'
+
+/** A day of retries of a large benchmark. */
+const maxFirstAnswers = 100_000
+
+/** A slow system as Orderwheel meets it: records every call and answers as it was told to behave. */
+export class SimulatedTarget {
+  readonly name: string
+  readonly calls = new RecordedCalls()
+  behaviour: TargetBehaviour
+  readonly #wait: Wait
+  readonly #firstAnswers = new Map<string, Promise<SimulatedAnswer>>()
+  #acted = 0
+
+  constructor(name: string, wait: Wait) {
+    this.name = name
+    this.behaviour = usualTargetBehaviour(name)
+    this.#wait = wait
+  }
+
+  /** Records the call at once, so that one under way or never answered is seen too. */
+  async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const key = request.headers['idempotency-key']
+    const call = this.calls.record({
+      method: request.method ?? '',
+      path: request.url ?? '',
+      headers: headersOf(request),
+      idempotencyKey: typeof key === 'string' ? key : null,
+    })
+    response.on('close', () => call.ended(null))
+
+    // How it behaves is settled when the call arrives, whatever changes while it waits.
+    const behaviour = this.behaviour
+    const body = await readBody(request)
+    call.gotBody(body.text)
+    if (behaviour.hang) return
+    const answer = body.tooLarge
+      ? tooLarge
+      : await this.#answer(behaviour, typeof key === 'string' ? key : undefined, () =>
+          call.wasRepeated(),
+        )
+    if (response.destroyed) return
+    send(response, behaviour, answer)
+    call.ended(answer.status)
+  }
+
+  async #answer(
+    behaviour: TargetBehaviour,
+    key: string | undefined,
+    repeated: () => void,
+  ): Promise<SimulatedAnswer> {
+    if (behaviour.outage) return failure(503, `${this.name} is down.`)
+    if (!behaviour.dedupe || !key) return this.#work(behaviour)
+    const first = this.#firstAnswers.get(key)
+    if (first) {
+      repeated()
+      return first
+    }
+    return this.#workOnce(behaviour, key)
+  }
+
+  /** Kept from the start, so that a repetition that overtakes the first call waits for its answer. */
+  async #workOnce(behaviour: TargetBehaviour, key: string): Promise<SimulatedAnswer> {
+    const work = this.#work(behaviour)
+    this.#firstAnswers.set(key, work)
+    const answer = await work
+    // A failure acted on nothing: the next call with this key starts afresh.
+    if (answer.status >= 300) this.#firstAnswers.delete(key)
+    for (const oldest of this.#firstAnswers.keys()) {
+      if (this.#firstAnswers.size <= maxFirstAnswers) break
+      this.#firstAnswers.delete(oldest)
+    }
+    return answer
+  }
+
+  async #work(behaviour: TargetBehaviour): Promise<SimulatedAnswer> {
+    await this.#wait(behaviour)
+    if (Math.random() < behaviour.errorRate) return failure(500, `${this.name} failed.`)
+    const usual = usualAnswer(this.name, this.#acted + 1)
+    const status = behaviour.status ?? usual.status
+    if (status >= 300) return failure(status, `${this.name} answers ${status}.`)
+    this.#acted += 1
+    return { ...usual, status }
+  }
+}
+
+const tooLarge = failure(413, 'The simulator takes bodies of at most 1 MiB.')
+
+function failure(status: number, error: string): SimulatedAnswer {
+  return { status, body: { error } }
+}
+
+function headersOf(request: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+  )
+}
+
+function send(
+  response: ServerResponse,
+  behaviour: TargetBehaviour,
+  { status, body }: SimulatedAnswer,
+): void {
+  const withoutBody = status === 204 || status === 205 || status === 304
+  const { retryAfterSeconds } = behaviour
+  if (retryAfterSeconds !== null && (status === 429 || status === 503)) {
+    response.setHeader('retry-after', retryAfterSeconds)
+  }
+  // Who follows a redirect shows up in the calls.
+  if (status >= 300 && status < 400) response.setHeader('location', '/redirected/')
+  if (!withoutBody) response.setHeader('content-type', 'application/json; charset=utf-8')
+  response.writeHead(status).end(withoutBody ? undefined : JSON.stringify(body))
+}
