@@ -1,6 +1,6 @@
 /** A bell that one loop waits for and anybody may ring. A ring while nobody waits is kept for the next wait. */
 export type WakeUp = {
-  ring(): void
+  ring: () => void
   /** Resolves at the next ring, or after `seconds`. */
   wait(seconds?: number): Promise<void>
 }

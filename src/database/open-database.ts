@@ -21,7 +21,7 @@ export type DatabaseOptions = {
   /** Connections this process may hold at most. */
   maxConnections: number
   /** Called when an idle connection breaks; the pool replaces it by itself. */
-  onConnectionLost(error: Error): void
+  onConnectionLost: (error: Error) => void
 }
 
 /**

@@ -91,18 +91,26 @@ export async function keepJobs(
 
 /**
  * Gives jobs whose worker died back to the queue at once, where pg-boss's own monitor would make them
- * wait for the schedule. Answers how many.
+ * wait for the schedule. Answers how many, by queue.
  */
-export async function rescueJobs(db: Db, boss: Boss, queue: string): Promise<number> {
+export async function rescueJobs(
+  db: Db,
+  boss: Boss,
+  queues: readonly string[],
+): Promise<Map<string, number>> {
   return db.transaction().execute(async (tx) => {
-    const { rows } = await sql<HeldJob>`
-      select id, retry_count as "retryCount" from pgboss.job
-       where name = ${queue} and state = 'active'
+    const { rows } = await sql<HeldJob & { name: string }>`
+      select name, id, retry_count as "retryCount" from pgboss.job
+       where name = any(${queues}::text[]) and state = 'active'
          and heartbeat_on < now() - make_interval(secs => ${heartbeatSeconds})
        limit 1000
          for update skip locked`.execute(tx)
-    const ends = rows.map((job) => ({ job, end: { kind: 'retry', afterSeconds: 0 } as const }))
-    return (await endJobs(tx, boss, { queue, ends })).size
+    const rescued = new Map<string, number>()
+    for (const [queue, jobs] of Map.groupBy(rows, (row) => row.name)) {
+      const ends = jobs.map((job) => ({ job, end: { kind: 'retry', afterSeconds: 0 } as const }))
+      rescued.set(queue, (await endJobs(tx, boss, { queue, ends })).size)
+    }
+    return rescued
   })
 }
 

@@ -1,0 +1,27 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+
+import type { Settlement } from './decide-settlement.ts'
+
+/** Archives given-up deliveries with every attempt, for a person to decide. Attempts must be recorded already. */
+export async function buryDeliveries(
+  tx: Tx,
+  target: string,
+  dead: readonly Settlement[],
+): Promise<void> {
+  if (dead.length === 0) return
+  const letters = dead.map(({ delivery, reason }) => ({
+    message_id: delivery.message.id,
+    order_id: delivery.order.id,
+    reason: reason ?? 'No reason given.',
+  }))
+  await sql`
+    insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts)
+    select l.message_id, ${target}, l.order_id, l.reason,
+           (select jsonb_agg(to_jsonb(a) - 'message_id' - 'target' order by a.number)
+              from orderwheel.delivery_attempts a
+             where a.message_id = l.message_id and a.target = ${target})
+      from json_to_recordset(${JSON.stringify(letters)}::json)
+        as l(message_id uuid, order_id uuid, reason text)`.execute(tx)
+}

@@ -1,0 +1,125 @@
+import { hostname } from 'node:os'
+
+import type { Log } from '#base/log.ts'
+import { dueQueues, rescueJobs } from '#queues/jobs.ts'
+import type { Target } from '#targets/target.ts'
+
+import { type Pump, startPump } from './target-pump.ts'
+import type { WorkerDeps } from './worker-deps.ts'
+
+export type WorkerOptions = Omit<WorkerDeps, 'worker' | 'targets'> & {
+  /** All targets of the configuration: waiting deliveries of any of them are released here. */
+  targets: readonly Target[]
+  /** The targets this worker calls; all when absent. */
+  only?: readonly string[]
+  /** Seconds from `stop()` until what is in flight is handed back and settled. */
+  stopSeconds?: number
+}
+
+export type Worker = {
+  /** These targets (all when empty) may have due jobs: look now. */
+  wake(targets?: readonly string[]): void
+  /** Resolves when no job is due, nothing is in flight and everything is settled. */
+  drained(signal: AbortSignal): Promise<void>
+  /** Finishes or hands back what is in flight, within the stop deadline. May be called twice. */
+  stop(): Promise<void>
+}
+
+// Below the 15 s after which a platform kills a process that was asked to stop.
+const defaultStopSeconds = 10
+// What is kept of it for settling what was handed back.
+const settleSeconds = 2
+// The floor beneath lost notifications, and how retries that come due are noticed.
+const pollMs = 1_000
+// A lost worker's jobs run again within the heartbeat plus this.
+const rescueMs = 2_000
+
+/** Starts a pump per target, and the two things they share: looking for due jobs and rescuing abandoned ones. */
+export function startWorker(options: WorkerOptions): Worker {
+  const { only, stopSeconds = defaultStopSeconds, db, boss, log } = options
+  const deps: WorkerDeps = {
+    ...options,
+    worker: `${hostname()}:${process.pid}`,
+    targets: options.targets.map((target) => target.name),
+  }
+  const pumps = options.targets
+    .filter((target) => !only || only.includes(target.name))
+    .map((target) => startPump(target, deps))
+  const names = pumps.map((pump) => pump.target)
+
+  function wake(targets: readonly string[] = []) {
+    for (const pump of pumps) {
+      if (targets.length === 0 || targets.includes(pump.target)) pump.wake()
+    }
+  }
+
+  async function lookForDue() {
+    const due = await dueQueues(db, names)
+    if (due.length > 0) wake(due)
+    return due.length
+  }
+
+  async function rescue() {
+    const rescued = await rescueJobs(db, boss, names)
+    for (const [target, jobs] of rescued) {
+      log.warn({ target, jobs }, 'jobs of a lost worker taken back')
+      wake([target])
+    }
+  }
+
+  const poll = repeat(lookForDue, { everyMs: pollMs, log })
+  const rescuing = repeat(rescue, { everyMs: rescueMs, log })
+  let stopped: Promise<void> | undefined
+
+  return {
+    wake,
+    drained: (signal) => untilDrained(pumps, lookForDue, signal),
+    stop() {
+      stopped ??= stopAll()
+      return stopped
+    },
+  }
+
+  async function stopAll() {
+    await Promise.all([poll.stop(), rescuing.stop()])
+    const calls = AbortSignal.timeout(Math.max(0, stopSeconds - settleSeconds) * 1_000)
+    const settling = AbortSignal.timeout(stopSeconds * 1_000)
+    await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
+  }
+}
+
+async function untilDrained(
+  pumps: readonly Pump[],
+  lookForDue: () => Promise<number>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    if (pumps.every((pump) => pump.isIdle()) && (await lookForDue()) === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Repeats one pass, never two at once; a failed pass is logged and the next one tries again. */
+function repeat(
+  pass: () => Promise<unknown>,
+  { everyMs, log }: { everyMs: number; log: Log },
+): { stop(): Promise<void> } {
+  let underWay: Promise<void> | undefined
+  async function run() {
+    try {
+      await pass()
+    } catch (error) {
+      log.warn({ err: error }, 'the database did not answer, trying again')
+    }
+    underWay = undefined
+  }
+  const timer = setInterval(() => {
+    underWay ??= run()
+  }, everyMs)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await underWay
+    },
+  }
+}

@@ -1,0 +1,101 @@
+import { createWakeUp } from '#base/wake-up.ts'
+import type { Target } from '#targets/target.ts'
+
+import { callTarget } from './call-target.ts'
+import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
+import { decideSettlement } from './decide-settlement.ts'
+import { keepHeld } from './keep-held.ts'
+import { refuseToCall } from './refuse-to-call.ts'
+import { startSettling } from './settle-loop.ts'
+import type { WorkerDeps } from './worker-deps.ts'
+
+export type Pump = {
+  target: string
+  /** There may be due jobs: look now. */
+  wake(): void
+  /** Whether nothing is in flight or unsettled. */
+  isIdle(): boolean
+  /** Claims nothing more; what is in flight is handed back when `calls` aborts, and settled until `settling` does. */
+  stop(deadlines: { calls: AbortSignal; settling: AbortSignal }): Promise<void>
+}
+
+// Ended calls that may wait for the database before no more are claimed: bounds memory in an outage.
+const maxUnsettled = 1_000
+const pauseAfterFailureSeconds = 1
+
+/**
+ * Keeps a target's slots full: claims as many deliveries as there are free slots, calls the target for
+ * each at the same time, and refills slots as they free. Ended calls are settled in bulk beside it, so
+ * that no slot waits for the database.
+ */
+export function startPump(target: Target, deps: WorkerDeps): Pump {
+  const bell = createWakeUp()
+  const inFlight = new Set<ClaimedDelivery>()
+  const stopCalls = new AbortController()
+  const settling = startSettling(target.name, deps, bell.ring)
+  const heartbeat = keepHeld(target.name, deps, () => [...inFlight, ...settling.unsettled()])
+  let mayBeMore = true
+  let stopping = false
+
+  function freeSlots(): number {
+    return settling.unsettled().length < maxUnsettled ? target.concurrency - inFlight.size : 0
+  }
+
+  async function call(delivery: ClaimedDelivery) {
+    inFlight.add(delivery)
+    const end =
+      refuseToCall(target, delivery) ?? (await callTarget(target, delivery, stopCalls.signal))
+    settling.add(decideSettlement(target, delivery, end))
+    inFlight.delete(delivery)
+    bell.ring()
+  }
+
+  async function fill() {
+    const count = freeSlots()
+    mayBeMore = false
+    const claimed = await claimDeliveries(deps, { target: target.name, count })
+    if (claimed.length === count) mayBeMore = true
+    for (const delivery of claimed) void call(delivery)
+  }
+
+  async function run() {
+    while (!stopping) {
+      if (!mayBeMore || freeSlots() === 0) {
+        await bell.wait()
+        continue
+      }
+      try {
+        await fill()
+      } catch (error) {
+        mayBeMore = true
+        deps.log.warn({ err: error, target: target.name }, 'cannot claim deliveries, trying again')
+        await bell.wait(pauseAfterFailureSeconds)
+      }
+    }
+  }
+
+  async function finishCalls(deadline: AbortSignal) {
+    const handBack = () => stopCalls.abort()
+    if (deadline.aborted) handBack()
+    deadline.addEventListener('abort', handBack, { once: true })
+    while (inFlight.size > 0) await bell.wait()
+  }
+
+  const running = run()
+  return {
+    target: target.name,
+    wake() {
+      mayBeMore = true
+      bell.ring()
+    },
+    isIdle: () => !mayBeMore && inFlight.size === 0 && settling.unsettled().length === 0,
+    async stop(deadlines) {
+      stopping = true
+      bell.ring()
+      await running
+      await finishCalls(deadlines.calls)
+      await settling.finish(deadlines.settling)
+      heartbeat.stop()
+    },
+  }
+}

@@ -1,0 +1,16 @@
+import type { Log } from '#base/log.ts'
+import type { Db } from '#database/open-database.ts'
+import type { Boss } from '#queues/open-boss.ts'
+
+/** What every part of a worker works with. */
+export type WorkerDeps = {
+  db: Db
+  boss: Boss
+  log: Log
+  /** This process, as attempts name it: host and pid. */
+  worker: string
+  /** Every configured target: those whose queue exists and whose waiting deliveries may be released. */
+  targets: readonly string[]
+  /** Called with the targets whose waiting deliveries got jobs, after the commit. */
+  jobsAdded: (targets: readonly string[]) => void
+}

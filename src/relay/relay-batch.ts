@@ -1,0 +1,73 @@
+import type { Db, Tx } from '#database/open-database.ts'
+import { isMessageKind, type Routes } from '#messages/message-kinds.ts'
+import { type Message, takeMessages } from '#outbox/take-messages.ts'
+import { addJobs } from '#queues/jobs.ts'
+import type { Boss } from '#queues/open-boss.ts'
+import type { Target } from '#targets/target.ts'
+
+import { addDeliveries, type NewDelivery } from './add-deliveries.ts'
+
+export type RelayDeps = {
+  db: Db
+  boss: Boss
+  targets: readonly Pick<Target, 'name' | 'after'>[]
+  routes: Routes
+}
+
+export type Relayed = { messages: number; jobs: number; targets: string[] }
+
+/** A message that cannot be relayed as things are: it is refused, the others go on. */
+export class Unrelayable extends Error {}
+
+/**
+ * One pass, one transaction: takes up to `limit` messages, writes a delivery for each routed target and
+ * a job for each delivery that need not wait. All or nothing; throws when any message cannot be relayed.
+ */
+export async function relayBatch(
+  deps: RelayDeps,
+  take: { limit: number; only?: string },
+): Promise<Relayed> {
+  return deps.db.transaction().execute(async (tx) => {
+    const messages = await takeMessages(tx, take)
+    if (messages.length === 0) return { messages: 0, jobs: 0, targets: [] }
+    const deliveries = await addDeliveries(
+      tx,
+      messages.flatMap((message) => fanOut(message, deps)),
+    )
+    const ready = deliveries.filter((delivery) => delivery.state === 'queued')
+    const byTarget = Map.groupBy(ready, (delivery) => delivery.target)
+    for (const [target, add] of byTarget) await addEveryJob(tx, deps.boss, { target, add })
+    return { messages: messages.length, jobs: ready.length, targets: [...byTarget.keys()] }
+  })
+}
+
+function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[] {
+  const { id, orderId, kind } = message
+  if (!isMessageKind(kind)) {
+    throw new Unrelayable(`Message ${id}: unknown kind ${kind}. Deploy a version that knows it.`)
+  }
+  const routed = routes[kind] ?? []
+  return routed.map((name) => {
+    const target = targets.find((candidate) => candidate.name === name)
+    if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
+    // A target that is not told of this kind of message is not waited for.
+    const after = target.after.filter((earlier) => routed.includes(earlier))
+    return { messageId: id, orderId, kind, target: name, after }
+  })
+}
+
+// pg-boss's insert skips conflicting jobs without a word: a delivery without a job would never be told.
+async function addEveryJob(
+  tx: Tx,
+  boss: Boss,
+  { target, add }: { target: string; add: NewDelivery[] },
+): Promise<void> {
+  const inserted = new Set(await addJobs(tx, boss, { queue: target, add }))
+  const missing = add.filter((delivery) => !inserted.has(delivery.messageId))
+  if (missing.length > 0) {
+    const ids = missing.slice(0, 5).map((delivery) => delivery.messageId)
+    throw new Unrelayable(
+      `Queue ${target} already holds a job for ${missing.length} of ${add.length} messages, first ${ids.join(', ')}.`,
+    )
+  }
+}
