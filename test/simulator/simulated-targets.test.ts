@@ -1,9 +1,10 @@
 import { connect } from 'node:net'
 
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import type { RecordedCall } from '#simulator/recorded-calls.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { getJson, put, startTestSimulator } from './start-test-simulator.ts'
 
 test('the ERP answers with the number it gave the order, and remembers what it was sent', async () => {
@@ -112,12 +113,12 @@ test('a call whose client gave up waiting is recorded as not answered', async ()
   await put(`${url}/erp/behaviour`, { hang: true })
   const client = new AbortController()
   const lost = fetch(`${url}/erp/orders`, { method: 'POST', body: '{}', signal: client.signal })
-  await vi.waitUntil(async () => (await callsOf(url, 'erp')).length === 1)
+  await eventually(async () => (await callsOf(url, 'erp')).length === 1)
   expect(await callsOf(url, 'erp')).toMatchObject([{ answered: null, durationMs: null }])
 
   client.abort()
   await expect(lost).rejects.toThrow('aborted')
-  await vi.waitUntil(async () => (await callsOf(url, 'erp'))[0]?.durationMs !== null)
+  await eventually(async () => (await callsOf(url, 'erp'))[0]?.durationMs !== null)
   expect(await callsOf(url, 'erp')).toMatchObject([{ answered: null }])
 })
 
@@ -126,7 +127,7 @@ test('a target that dedupes acts once on a key, even when its first answer was l
   await put(`${url}/erp/behaviour`, { dedupe: true, latencyMs: 3_000_000 })
   const client = new AbortController()
   const lost = postOrder(`${url}/erp/orders`, 'K-1', client.signal)
-  await vi.waitUntil(async () => (await callsOf(url, 'erp')).length === 1)
+  await eventually(async () => (await callsOf(url, 'erp')).length === 1)
   client.abort()
   await expect(lost).rejects.toThrow('aborted')
 
@@ -163,9 +164,9 @@ test('a client that breaks off in the middle of its body harms nobody', async ()
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   socket.write('POST /erp/orders HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf')
-  await vi.waitUntil(async () => (await callsOf(url, 'erp')).length === 1)
+  await eventually(async () => (await callsOf(url, 'erp')).length === 1)
   socket.destroy()
-  await vi.waitUntil(async () => (await callsOf(url, 'erp'))[0]?.durationMs !== null)
+  await eventually(async () => (await callsOf(url, 'erp'))[0]?.durationMs !== null)
   expect((await postOrder(`${url}/erp/orders`, 'K-1')).status).toBe(201)
 })
 

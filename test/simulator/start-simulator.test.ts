@@ -1,10 +1,11 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 
 import { createTransport } from 'nodemailer'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { startSimulator } from '#simulator/start-simulator.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { getJson, put, silent, startTestSimulator } from './start-test-simulator.ts'
 
 test.for([
@@ -14,15 +15,15 @@ test.for([
   'a taken %s is named with the variable to set, and nothing stays open',
   async (pair) => {
     const [option, variable] = pair
-    const taken = createServer()
-    await new Promise<void>((resolve) => void taken.listen(0, '127.0.0.1', resolve))
-    const { port } = taken.address() as AddressInfo
-    const starting = startSimulator({ port: 0, smtpPort: 0, [option]: port, log: silent })
-    await expect(starting).rejects.toMatchObject({
+    const taken = await listen(0)
+    const ports = { port: await freePort(), smtpPort: await freePort(), [option]: portOf(taken) }
+    await expect(startSimulator({ ...ports, log: silent })).rejects.toMatchObject({
       code: 'port-taken',
-      message: expect.stringMatching(new RegExp(`${port}.*set ${variable}`)),
+      message: expect.stringMatching(new RegExp(`${portOf(taken)}.*set ${variable}`)),
     })
-    await new Promise((resolve) => taken.close(resolve))
+    await close(taken)
+    await close(await listen(ports.port))
+    await close(await listen(ports.smtpPort))
   },
 )
 
@@ -34,7 +35,7 @@ test('stopping breaks what is under way and frees both ports; stopping twice is 
   const mail = createTransport(first.smtpUrl)
     .sendMail({ from: 'shop@example.com', to: 'ada@example.com', text: 'Hello' })
     .catch((error: unknown) => error)
-  await vi.waitUntil(async () => {
+  await eventually(async () => {
     return (await getJson<unknown[]>(`${first.url}/erp/calls`)).length === 1
   })
 
@@ -53,3 +54,25 @@ test.for([0, -1, Infinity, Number.NaN])('a speed of %d is refused', async (speed
   const starting = startSimulator({ port: 0, smtpPort: 0, speed, log: silent })
   await expect(starting).rejects.toMatchObject({ code: 'usage' })
 })
+
+async function freePort(): Promise<number> {
+  const server = await listen(0)
+  const port = portOf(server)
+  await close(server)
+  return port
+}
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on('error', reject)
+    server.listen(port, '127.0.0.1', () => resolve(server))
+  })
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
+
+function close(server: Server): Promise<unknown> {
+  return new Promise((resolve) => server.close(resolve))
+}
