@@ -82,8 +82,8 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function stopAll() {
     await Promise.all([poll.stop(), rescuing.stop()])
-    const calls = AbortSignal.timeout(Math.max(0, stopSeconds - settleSeconds) * 1_000)
-    const settling = AbortSignal.timeout(stopSeconds * 1_000)
+    const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
+    const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
   }
 }
@@ -94,7 +94,8 @@ async function untilDrained(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    if (pumps.every((pump) => pump.isIdle()) && (await lookForDue()) === 0) return
+    // In this order: what was claimed or released after the look shows as not idle.
+    if ((await lookForDue()) === 0 && pumps.every((pump) => pump.isIdle())) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -35,6 +35,7 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
   const settling = startSettling(target.name, deps, bell.ring)
   const heartbeat = keepHeld(target.name, deps, () => [...inFlight, ...settling.unsettled()])
   let mayBeMore = true
+  let claiming = false
   let stopping = false
 
   function freeSlots(): number {
@@ -53,9 +54,14 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
   async function fill() {
     const count = freeSlots()
     mayBeMore = false
-    const claimed = await claimDeliveries(deps, { target: target.name, count })
-    if (claimed.length === count) mayBeMore = true
-    for (const delivery of claimed) void call(delivery)
+    claiming = true
+    try {
+      const claimed = await claimDeliveries(deps, { target: target.name, count })
+      if (claimed.length === count) mayBeMore = true
+      for (const delivery of claimed) void call(delivery)
+    } finally {
+      claiming = false
+    }
   }
 
   async function run() {
@@ -88,7 +94,8 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
       mayBeMore = true
       bell.ring()
     },
-    isIdle: () => !mayBeMore && inFlight.size === 0 && settling.unsettled().length === 0,
+    isIdle: () =>
+      !mayBeMore && !claiming && inFlight.size === 0 && settling.unsettled().length === 0,
     async stop(deadlines) {
       stopping = true
       bell.ring()

@@ -42,7 +42,7 @@ function queueSettings({ name, timeoutSeconds, retry }: QueueOptions) {
     deadLetter: deadLetterQueue(name),
     heartbeatSeconds,
     // The call, then up to a minute in which its outcome is written; pg-boss allows a day at most.
-    expireInSeconds: timeoutSeconds + 60,
+    expireInSeconds: Math.ceil(timeoutSeconds) + 60,
     retentionSeconds: keepForGood,
     // Finished jobs are only debris: deliveries and attempts are the history.
     deleteAfterSeconds: days,

@@ -45,9 +45,8 @@ test('each routed target gets a delivery, and a job with the message’s id and 
     'confirmation-email': 'waiting',
     analytics: 'queued',
   })
-  const jobs = await sql`select name, id, singleton_key, data from pgboss.job order by name`.execute(
-    shop.db,
-  )
+  const jobs =
+    await sql`select name, id, singleton_key, data from pgboss.job order by name`.execute(shop.db)
   const job = { id: messageId, singleton_key: `order.placed:${orderId}`, data: { orderId } }
   expect(jobs.rows).toEqual([
     { name: 'analytics', ...job },
@@ -175,8 +174,8 @@ const refusals = () =>
     .execute()
 
 async function count(table: string): Promise<number> {
-  const { rows } = await sql<{ n: number }>`select count(*)::int as n from ${sql.table(table)}`.execute(
-    shop.db,
-  )
+  const { rows } = await sql<{
+    n: number
+  }>`select count(*)::int as n from ${sql.table(table)}`.execute(shop.db)
   return rows[0]?.n ?? 0
 }
