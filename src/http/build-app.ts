@@ -1,0 +1,107 @@
+import fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
+import type pg from 'pg'
+
+import type { Log } from '#base/log.ts'
+import type { Db } from '#database/open-database.ts'
+import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
+
+import { answerClientError } from './answer-client-error.ts'
+import { answerError } from './answer-error.ts'
+import { addUnknownHandler } from './answer-unknown.ts'
+import { createAuthenticator } from './authenticate.ts'
+import { closeGracefully } from './close-gracefully.ts'
+import { describeApi } from './describe-api.ts'
+import { createApiKeyFinder } from './find-api-key.ts'
+import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
+import { createRateLimiter } from './limit-rate.ts'
+import { httpLimits, type HttpLimits } from './limits.ts'
+import { addOrderRoutes } from './order-routes.ts'
+import { parseJsonBody } from './parse-json-body.ts'
+import { addProblemRoutes } from './problem-routes.ts'
+import { addRequestFields } from './request-fields.ts'
+import { addRequestLog } from './request-log.ts'
+import { addSecureHeaders } from './secure-headers.ts'
+import { serveDocs } from './serve-docs.ts'
+
+export type AppOptions = {
+  pool: pg.Pool
+  db: Db
+  log: Log
+  /** Whether the database has the schema this version needs. Asked by /readyz. */
+  schemaReady?: SchemaReady
+  /** Called after each commit that wrote orders; must not throw. */
+  outboxChanged: () => void
+  /** Refuses the development keys. */
+  production: boolean
+  limits?: Partial<HttpLimits>
+  /** Tests only. */
+  writer?: Partial<OrderWriterOptions>
+  /** Milliseconds, for the rate limit and the memory of API keys. */
+  now?: () => number
+}
+
+/** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { pool, db, log, outboxChanged, production, now } = options
+  const { schemaReady = async () => ({ ready: true }) } = options
+  const app = createServer(log, { ...httpLimits, ...options.limits })
+  const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
+  const requires = createAuthenticator({
+    findApiKey: createApiKeyFinder(pool, now),
+    limitRate: createRateLimiter(now),
+    production,
+  })
+
+  addRequestFields(app)
+  addUnknownHandler(app)
+  const { isClosing } = closeGracefully(app, writer)
+  addRequestLog(app)
+  await addSecureHeaders(app)
+  await describeApi(app)
+  addOrderRoutes(app, { db, writer, requires })
+  addProblemRoutes(app)
+  addHealthRoutes(app, { pool, schemaReady, isClosing })
+  await serveDocs(app)
+  await app.ready()
+  return app
+}
+
+function createServer(log: Log, limits: HttpLimits): FastifyInstance {
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: limits.maxBodyBytes,
+    requestTimeout: limits.requestTimeoutSeconds * 1_000,
+    keepAliveTimeout: limits.keepAliveTimeoutSeconds * 1_000,
+    http: {
+      headersTimeout: limits.headersTimeoutSeconds * 1_000,
+      connectionsCheckingInterval: limits.slowCheckSeconds * 1_000,
+    },
+    // Ours answers with a problem, see close-gracefully.ts.
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerError,
+    ajv: {
+      customOptions: {
+        // What was sent is checked as it is, never bent into shape.
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: true,
+        verbose: true,
+        allowUnionTypes: true,
+      },
+    },
+  })
+  app.setErrorHandler(answerError)
+  // Answers are made by typed functions; their schemas are for the reader, and checked by the tests.
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, readBody)
+  // The type parameter for our logger is of no use to anybody who calls this.
+  return app as unknown as FastifyInstance
+}
+
+async function readBody(_request: FastifyRequest, body: Buffer): Promise<unknown> {
+  return parseJsonBody(body)
+}

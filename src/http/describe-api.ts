@@ -1,0 +1,39 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+
+import { Problem } from './problem-routes.ts'
+
+/** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  app.addSchema(Problem)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Orderwheel',
+        version: '1',
+        description:
+          'Takes the order now; what is slow happens behind it, retried until it succeeds.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      tags: [
+        { name: 'orders', description: 'Placing orders and following them.' },
+        { name: 'health', description: 'For load balancers.' },
+      ],
+      components: {
+        securitySchemes: {
+          apiKey: { type: 'http', scheme: 'bearer', description: '`orderwheel keys create`' },
+        },
+      },
+    },
+    refResolver: {
+      buildLocalReference: (schema, _base, _fragment, index) =>
+        typeof schema.$id === 'string' ? schema.$id : `schema-${index}`,
+    },
+  })
+  let document: string | undefined
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    document ??= JSON.stringify(app.swagger())
+    return reply.header('content-type', 'application/json; charset=utf-8').send(document)
+  })
+}

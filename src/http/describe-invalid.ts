@@ -1,0 +1,83 @@
+import { closest, distance } from 'fastest-levenshtein'
+
+import { HttpProblem } from './http-problem.ts'
+import type { ProblemPart } from './problems.ts'
+
+/** What Fastify throws when a body or query does not satisfy its schema. */
+export type Invalid = Error & { validation: readonly SchemaError[]; validationContext: string }
+
+type SchemaError = {
+  instancePath: string
+  keyword: string
+  params: Record<string, unknown>
+  message?: string
+  parentSchema?: { properties?: Record<string, unknown>; description?: string }
+}
+
+/** More would help nobody, and the answer must stay smaller than what asked for it. */
+const maxErrors = 100
+
+export function isInvalid(error: unknown): error is Invalid {
+  return error instanceof Error && 'validation' in error && Array.isArray(error.validation)
+}
+
+/** 422 with one entry for each wrong or unknown field. */
+export function describeInvalid(error: Invalid, body: unknown): HttpProblem {
+  if (error.validationContext === 'params') return new HttpProblem('not-found')
+  const inQuery = error.validationContext === 'querystring'
+  const errors = error.validation.slice(0, maxErrors).map((one): ProblemPart => {
+    const pointer = pointerOf(one)
+    const detail = detailOf(one)
+    return inQuery ? { parameter: pointer.slice(1), detail } : { pointer, detail }
+  })
+  if (!inQuery && body === undefined) return new HttpProblem('invalid-json', emptyBody)
+  return new HttpProblem(inQuery ? 'invalid-query' : 'invalid-order', {
+    ...(error.validation.length > maxErrors && {
+      detail: `The first ${maxErrors} of ${error.validation.length} errors.`,
+    }),
+    errors,
+  })
+}
+
+export const emptyBody = { detail: 'The body is empty.' }
+
+/** A key as one step of a JSON pointer. */
+export function pointerStep(key: string): string {
+  return `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+function pointerOf({ instancePath, keyword, params }: SchemaError): string {
+  if (keyword === 'required') return instancePath + pointerStep(String(params.missingProperty))
+  if (keyword === 'additionalProperties') {
+    return instancePath + pointerStep(String(params.additionalProperty))
+  }
+  return instancePath
+}
+
+function detailOf({ keyword, params, message, parentSchema }: SchemaError): string {
+  switch (keyword) {
+    case 'required':
+      return 'is required'
+    case 'additionalProperties':
+      return `is not a known field${suggestion(String(params.additionalProperty), parentSchema)}`
+    case 'type':
+      return `must be ${[params.type].flat().join(' or ')}`
+    case 'enum':
+      return `must be ${oneOf(params.allowedValues, parentSchema?.description)}`
+    default:
+      return message ?? `breaks the rule ${keyword}`
+  }
+}
+
+function suggestion(name: string, schema: SchemaError['parentSchema']): string {
+  const known = Object.keys(schema?.properties ?? {})
+  if (known.length === 0 || name.length > 64) return ''
+  const nearest = closest(name, known)
+  return distance(name, nearest) <= 2 ? `; did you mean ${nearest}?` : ''
+}
+
+function oneOf(allowed: unknown, description = ''): string {
+  const values = Array.isArray(allowed) ? allowed : []
+  // Not the 250 countries of ISO 3166: their schema's description names the list.
+  return values.length <= 10 ? `one of ${values.join(', ')}` : `a code of ${description}`.trim()
+}

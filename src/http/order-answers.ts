@@ -1,0 +1,89 @@
+import { Type } from 'typebox'
+
+import { Order } from '#messages/order.ts'
+import { orderStates } from '#orders/order-state.ts'
+import type { OrderReport } from '#orders/read-order.ts'
+
+const time = Type.String({ format: 'date-time' })
+const uuid = Type.String({ format: 'uuid' })
+const nullableText = orNull({ type: 'string' })
+const nullableTime = orNull({ type: 'string', format: 'date-time' })
+const Links = Type.Object({ self: Type.String() })
+
+/** The 202 of POST /orders. */
+export const PlacedAnswer = Type.Object({
+  id: uuid,
+  externalId: Type.String(),
+  state: Type.String({ enum: ['received'] }),
+  links: Links,
+})
+
+/** The 200 of GET /orders. */
+export const OrderAnswer = Type.Object({
+  id: uuid,
+  externalId: Type.String(),
+  state: Type.String({ enum: [...orderStates] }),
+  receivedAt: time,
+  order: Order,
+  messages: Type.Array(
+    Type.Object({
+      id: uuid,
+      kind: Type.String(),
+      createdAt: time,
+      relayedAt: nullableTime,
+      refusal: nullableText,
+    }),
+  ),
+  deliveries: Type.Array(
+    Type.Object({
+      target: Type.String(),
+      message: Type.Object({ id: uuid, kind: Type.String() }),
+      state: Type.String({
+        enum: [
+          'waiting',
+          'queued',
+          'active',
+          'retrying',
+          'delivered',
+          'dead',
+          'uncertain',
+          'shed',
+          'skipped',
+          'cancelled',
+        ],
+      }),
+      attemptCount: Type.Integer(),
+      attempts: Type.Array(
+        Type.Object({
+          number: Type.Integer(),
+          startedAt: time,
+          durationMs: orNull({ type: 'integer' }),
+          outcome: Type.String(),
+          reason: nullableText,
+          answer: Type.Unknown({ description: 'What the target answered: status and text.' }),
+        }),
+      ),
+      nextAttemptAt: nullableTime,
+      lastError: nullableText,
+      deliveredAt: nullableTime,
+      waitsFor: Type.Array(Type.Object({ target: Type.String(), messageId: uuid })),
+    }),
+  ),
+  links: Links,
+})
+
+export function placedAnswer({ id, externalId }: { id: string; externalId: string }) {
+  return { id, externalId, state: 'received', links: { self: orderPath(id) } }
+}
+
+export function orderAnswer(report: OrderReport) {
+  return { ...report, links: { self: orderPath(report.id) } }
+}
+
+export function orderPath(id: string): string {
+  return `/orders/${id}`
+}
+
+function orNull(schema: { type: string; format?: string }) {
+  return Type.Unsafe<unknown>({ ...schema, type: [schema.type, 'null'] })
+}

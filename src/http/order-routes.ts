@@ -1,0 +1,126 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+
+import type { Db } from '#database/open-database.ts'
+import { exampleOrder } from '#messages/example-order.ts'
+import { Order } from '#messages/order.ts'
+import type { OrderWriter } from '#orders/place-order.ts'
+import { readOrder, type OrderReport } from '#orders/read-order.ts'
+
+import type { createAuthenticator } from './authenticate.ts'
+import { problemAnswers, rateLimitHeaders } from './describe-answers.ts'
+import { HttpProblem } from './http-problem.ts'
+import { OrderAnswer, orderAnswer, PlacedAnswer } from './order-answers.ts'
+import { checkIdempotencyKey, createPostOrder } from './post-order.ts'
+
+type OrderRoutes = {
+  db: Db
+  writer: OrderWriter
+  requires: ReturnType<typeof createAuthenticator>
+}
+
+/** POST /orders, GET /orders/{id}, GET /orders?externalId=. */
+export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: OrderRoutes): void {
+  app.route<{ Body: Order }>({
+    method: 'POST',
+    url: '/orders',
+    onRequest: [requires('orders:write'), checkIdempotencyKey],
+    schema: postOrderSchema,
+    handler: createPostOrder(writer),
+  })
+
+  app.route<{ Params: { id: string } }>({
+    method: 'GET',
+    url: '/orders/:id',
+    onRequest: requires('orders:read'),
+    schema: getOrderSchema,
+    async handler(request) {
+      return answer(await readOrder(db, request.params))
+    },
+  })
+
+  app.route<{ Querystring: { externalId: string } }>({
+    method: 'GET',
+    url: '/orders',
+    onRequest: requires('orders:read'),
+    schema: findOrderSchema,
+    async handler(request) {
+      return answer(await readOrder(db, request.query))
+    },
+  })
+}
+
+function answer(report: OrderReport | undefined) {
+  if (!report) throw new HttpProblem('order-not-found')
+  return orderAnswer(report)
+}
+
+const security = [{ apiKey: [] }]
+
+const postOrderSchema = {
+  operationId: 'placeOrder',
+  summary: 'Place an order',
+  description:
+    'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept.',
+  tags: ['orders'],
+  security,
+  headers: Type.Object({
+    'Idempotency-Key': Type.Optional(
+      Type.String({
+        description: 'Required. 1–255 visible ASCII characters, bare or in double quotes.',
+        examples: ['0199c7b2-6f0e-7c3a-9d43-2f1f5a1d9b10'],
+      }),
+    ),
+  }),
+  body: { ...Order, examples: [exampleOrder('WEB-10042')] },
+  response: {
+    202: {
+      ...PlacedAnswer,
+      description: 'The order is on disk.',
+      headers: {
+        ...rateLimitHeaders,
+        Location: { type: 'string', description: 'Where to read the order.' },
+        'Idempotent-Replayed': {
+          type: 'string',
+          enum: ['true'],
+          description: 'Present when the same request was answered before: nothing new was stored.',
+        },
+      },
+      examples: [
+        {
+          id: '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4',
+          externalId: 'WEB-10042',
+          state: 'received',
+          links: { self: '/orders/0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4' },
+        },
+      ],
+    },
+    ...problemAnswers(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503),
+  },
+}
+
+const reading = {
+  tags: ['orders'],
+  security,
+}
+
+const found = { ...OrderAnswer, description: 'The order.', headers: rateLimitHeaders }
+
+const getOrderSchema = {
+  ...reading,
+  operationId: 'getOrder',
+  summary: 'Read an order, its state and its deliveries',
+  params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+  response: { 200: found, ...problemAnswers(401, 403, 404, 429, 500, 503) },
+}
+
+const findOrderSchema = {
+  ...reading,
+  operationId: 'findOrder',
+  summary: 'Read an order by the storefront’s own number',
+  querystring: Type.Object(
+    { externalId: Type.String({ minLength: 1, maxLength: 64, examples: ['WEB-10042'] }) },
+    { additionalProperties: false },
+  ),
+  response: { 200: found, ...problemAnswers(401, 403, 404, 422, 429, 500, 503) },
+}

@@ -1,0 +1,62 @@
+/** Every error the API answers, RFC 9457: `type` is `/problems/<code>`. The one place that knows their status. */
+export const problems = {
+  'bad-request': [400, 'The request is not HTTP as this server speaks it'],
+  'invalid-json': [400, 'The body is not JSON'],
+  'idempotency-key-required': [400, 'The Idempotency-Key header is missing'],
+  'idempotency-key-invalid': [400, 'The Idempotency-Key header is malformed'],
+  unauthorized: [401, 'No valid API key'],
+  'missing-scope': [403, 'The API key may not do this'],
+  'not-found': [404, 'Nothing here'],
+  'order-not-found': [404, 'No such order'],
+  'method-not-allowed': [405, 'This path does not answer this method'],
+  'request-timeout': [408, 'The request did not arrive in time'],
+  'order-exists': [409, 'An order with this externalId exists'],
+  'body-too-large': [413, 'The body is larger than 256 KiB'],
+  'uri-too-long': [414, 'The path is too long'],
+  'unsupported-media-type': [415, 'The body must be application/json'],
+  'expectation-failed': [417, 'The Expect header cannot be met'],
+  'invalid-order': [422, 'The order breaks at least one rule'],
+  'invalid-query': [422, 'The query breaks at least one rule'],
+  'idempotency-key-reused': [422, 'The Idempotency-Key was used with another body'],
+  'rate-limited': [429, 'Too many requests with this API key'],
+  'intake-overloaded': [429, 'More orders arrive than can be stored'],
+  'headers-too-large': [431, 'The headers are larger than 16 KiB'],
+  'internal-error': [500, 'Something went wrong here'],
+  'database-unavailable': [503, 'The database cannot be reached'],
+  'not-ready': [503, 'This process is not ready'],
+  'shutting-down': [503, 'This process is shutting down'],
+} as const satisfies Record<string, readonly [status: number, title: string]>
+
+export type ProblemCode = keyof typeof problems
+
+/** `pointer`: where in the body (RFC 6901); `parameter`: which of the query's. */
+export type ProblemPart =
+  | { pointer: string; detail: string }
+  | { parameter: string; detail: string }
+
+export type ProblemMembers = {
+  detail?: string
+  errors?: readonly ProblemPart[]
+  /** `order-exists`: the order that is there. */
+  orderId?: string
+  /** `internal-error`: what to look for in the log. */
+  requestId?: string
+}
+
+export type Problem = ProblemMembers & {
+  type: string
+  title: string
+  status: number
+  code: ProblemCode
+}
+
+export const problemMediaType = 'application/problem+json; charset=utf-8'
+
+export function problem(code: ProblemCode, members: ProblemMembers = {}): Problem {
+  const [status, title] = problems[code]
+  return { type: `/problems/${code}`, title, status, code, ...members }
+}
+
+export function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problems, code)
+}

@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify'
+
+import type { ApiKey } from './find-api-key.ts'
+import type { ProblemCode } from './problems.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who sent it, on routes that require a key. */
+    apiKey: ApiKey | undefined
+    /** For the log. */
+    orderId: string | undefined
+    problemCode: ProblemCode | undefined
+  }
+}
+
+/** Declared once, so that every request has the same shape. */
+export function addRequestFields(app: FastifyInstance): void {
+  app.decorateRequest('apiKey', undefined)
+  app.decorateRequest('orderId', undefined)
+  app.decorateRequest('problemCode', undefined)
+}

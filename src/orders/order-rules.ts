@@ -1,0 +1,126 @@
+import { maxAmount, type Order } from '#messages/order.ts'
+
+/** What is wrong with an order, and where: `pointer` is a JSON pointer (RFC 6901) into the body. */
+export type BrokenRule = { pointer: string; detail: string }
+
+/**
+ * The rules a schema cannot say (design 4.3): sums, payment, and lines that can be told apart.
+ * Takes an order that satisfies the schema. An empty list: the order is good.
+ */
+export function brokenRules(order: Order, payment: { gateway: boolean }): BrokenRule[] {
+  return [
+    ...wrongTime(order),
+    ...repeatedLines(order),
+    ...wrongTexts(order),
+    ...wrongTotals(order),
+    ...wrongPayment(order, payment.gateway),
+  ]
+}
+
+// RFC 3339 allows a leap second, which no clock of a target can hold.
+function wrongTime({ placedAt }: Order): BrokenRule[] {
+  if (!Number.isNaN(Date.parse(placedAt))) return []
+  return [{ pointer: '/placedAt', detail: `${placedAt} is not a point in time` }]
+}
+
+function repeatedLines({ items }: Order): BrokenRule[] {
+  const firstAt = new Map<string, number>()
+  const broken: BrokenRule[] = []
+  for (const [index, { lineId }] of items.entries()) {
+    const first = firstAt.get(lineId)
+    if (first === undefined) firstAt.set(lineId, index)
+    else {
+      broken.push({
+        pointer: `/items/${index}/lineId`,
+        detail: `must be unique, but /items/${first}/lineId is ${JSON.stringify(lineId)} too`,
+      })
+    }
+  }
+  return broken
+}
+
+function wrongTexts({ metadata, items }: Order): BrokenRule[] {
+  return [
+    ...wrongEntries('/metadata', metadata),
+    ...items.flatMap((item, index) => wrongEntries(`/items/${index}/attributes`, item.attributes)),
+  ]
+}
+
+// The schema's pattern for keys (`.`) does not see past a line break, nor limit a key's length.
+function wrongEntries(pointer: string, texts: Record<string, unknown> = {}): BrokenRule[] {
+  return Object.entries(texts).flatMap(([key, text]) => {
+    const here = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    if (key === '' || characters(key) > 64) {
+      return [{ pointer: here, detail: 'the key must have 1 to 64 characters' }]
+    }
+    if (typeof text !== 'string' || characters(text) > 512) {
+      return [{ pointer: here, detail: 'must be a string of at most 512 characters' }]
+    }
+    return []
+  })
+}
+
+// Counted as PostgreSQL and the schema count: an emoji is one.
+function characters(text: string): number {
+  return Array.from(text).length
+}
+
+function wrongTotals(order: Order): BrokenRule[] {
+  const { items, shipping = [], discounts = [], totals, pricesIncludeTax } = order
+  const expected = {
+    subtotal: sum(items.map((item) => item.quantity * item.unitPrice)),
+    discount: sum(items.map((item) => item.discount)) + sum(discounts.map((one) => one.amount)),
+    shipping: sum(shipping.map((line) => line.amount)),
+    tax: sum(items.map((item) => item.tax)) + sum(shipping.map((line) => line.tax)),
+  }
+  const total =
+    totals.subtotal - totals.discount + totals.shipping + (pricesIncludeTax ? 0 : totals.tax)
+  return [
+    ...wrongSum(order, 'subtotal', expected.subtotal, 'Σ quantity · unitPrice'),
+    ...wrongSum(order, 'discount', expected.discount, 'Σ item discounts + Σ discounts'),
+    ...wrongSum(order, 'shipping', expected.shipping, 'Σ shipping amounts'),
+    ...wrongSum(order, 'tax', expected.tax, 'Σ item tax + Σ shipping tax'),
+    ...wrongSum(
+      order,
+      'total',
+      total,
+      `subtotal − discount + shipping${pricesIncludeTax ? ', tax included' : ' + tax'}`,
+    ),
+  ]
+}
+
+function wrongSum(
+  { totals }: Order,
+  name: keyof Order['totals'],
+  expected: number,
+  formula: string,
+): BrokenRule[] {
+  // A sum past 2^53 is inexact, but then it is also past every amount the schema admits: never equal.
+  if (totals[name] === expected) return []
+  const reachable = expected >= 0 && expected <= maxAmount
+  return [
+    {
+      pointer: `/totals/${name}`,
+      detail: reachable
+        ? `must be ${expected} (${formula}), but is ${totals[name]}`
+        : `is ${totals[name]}, but ${formula} is ${expected}, which is not an amount of 0 … ${maxAmount}`,
+    },
+  ]
+}
+
+function wrongPayment({ payment }: Order, gateway: boolean): BrokenRule[] {
+  if (payment.status === undefined && payment.token === undefined) {
+    return [{ pointer: '/payment', detail: 'must have either status or token' }]
+  }
+  if (payment.status !== undefined && payment.token !== undefined) {
+    return [{ pointer: '/payment', detail: 'must have either status or token, but has both' }]
+  }
+  if (payment.token !== undefined && !gateway) {
+    return [{ pointer: '/payment/token', detail: 'no payment gateway is configured' }]
+  }
+  return []
+}
+
+function sum(amounts: readonly number[]): number {
+  return amounts.reduce((total, amount) => total + amount, 0)
+}

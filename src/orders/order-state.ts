@@ -1,0 +1,47 @@
+import type { DeliveryState } from '#database/tables.ts'
+
+export const orderStates = [
+  'awaiting-payment',
+  'payment-declined',
+  'received',
+  'processing',
+  'completed',
+  'needs-attention',
+  'cancelled',
+] as const
+
+export type OrderState = (typeof orderStates)[number]
+
+export type OrderProgress = {
+  /** Messages still in the outbox; `refused`: the relay could not relay it. */
+  unrelayed: readonly { kind: string; refused: boolean }[]
+  relayed: readonly { kind: string }[]
+  deliveries: readonly { state: DeliveryState }[]
+}
+
+/**
+ * The order's state, derived from what its messages have come to. What needs a person comes first: an
+ * order that was cancelled and has a dead delivery still needs attention.
+ */
+export function orderState({ unrelayed, relayed, deliveries }: OrderProgress): OrderState {
+  const progress = deliveries.map(({ state }) => progressOf[state])
+  if (progress.includes('stuck') || unrelayed.some(({ refused }) => refused)) {
+    return 'needs-attention'
+  }
+  if ([...unrelayed, ...relayed].some(({ kind }) => kind === 'order.cancelled')) return 'cancelled'
+  if (relayed.length === 0) return 'received'
+  return progress.includes('open') || unrelayed.length > 0 ? 'processing' : 'completed'
+}
+
+const progressOf: Record<DeliveryState, 'open' | 'done' | 'stuck'> = {
+  waiting: 'open',
+  queued: 'open',
+  active: 'open',
+  retrying: 'open',
+  dead: 'stuck',
+  uncertain: 'stuck',
+  delivered: 'done',
+  shed: 'done',
+  skipped: 'done',
+  cancelled: 'done',
+}
