@@ -1,0 +1,76 @@
+import { OrderwheelError } from '#base/errors.ts'
+import type { Routes } from '#messages/message-kinds.ts'
+import type { Mistake, Place } from '#targets/target-kind.ts'
+import { targetKinds } from '#targets/target-kinds.ts'
+import type { Target } from '#targets/target.ts'
+
+import { checkTarget, type CheckedTarget } from './check-target.ts'
+import type { Environment } from './fill-in-environment.ts'
+import { findAfterMistakes } from './find-after-mistakes.ts'
+import { findRouteMistakes } from './find-route-mistakes.ts'
+import { suggestName } from './suggest-name.ts'
+
+/** A configuration without mistakes. */
+export type Config = { targets: Target[]; routes: Routes }
+
+/**
+ * Checks what a configuration file exports against everything it can be checked against without starting.
+ * Throws OrderwheelError `config` that lists every mistake; creates the targets when there is none.
+ */
+export function checkConfig(
+  definition: unknown,
+  { file, environment, directory }: Place & { file: string; environment: Environment },
+): Config {
+  if (!isObject(definition)) {
+    throw new OrderwheelError(
+      'config',
+      `${file} must export default defineConfig({ targets, routes })`,
+    )
+  }
+  const place = { directory }
+  const written = isObject(definition['targets']) ? definition['targets'] : {}
+  const checked = Object.entries(written).map(([name, target]) =>
+    checkTarget(name, target, environment, place),
+  )
+  const routes = definition['routes']
+  const mistakes = [
+    ...findUnknownSettings(definition),
+    ...(isObject(definition['targets']) ? [] : [targetsMissing]),
+    ...checked.flatMap((target) => target.mistakes),
+    ...findRouteMistakes(routes, Object.keys(written)),
+    ...findAfterMistakes(
+      new Map(checked.map(({ name, after }) => [name, after])),
+      isObject(routes) ? routes : {},
+    ),
+  ]
+  if (mistakes.length > 0) throw new OrderwheelError('config', sayMistakes(file, mistakes))
+  return { targets: createTargets(checked, place), routes: routes as Routes }
+}
+
+const settings = ['targets', 'routes']
+const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
+
+function findUnknownSettings(definition: object): Mistake[] {
+  return Object.keys(definition)
+    .filter((name) => !settings.includes(name))
+    .map((name) => ({
+      path: name,
+      message: `is not a setting of defineConfig()${suggestName(name, settings)}`,
+    }))
+}
+
+function sayMistakes(file: string, mistakes: Mistake[]): string {
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`
+  const lines = mistakes.map(({ path, message }) => `  ${path}: ${message}`)
+  return `${file} has ${count}:\n${lines.join('\n')}`
+}
+
+function createTargets(checked: CheckedTarget[], place: Place): Target[] {
+  return checked.flatMap(({ name, kind, options }) => {
+    return kind ? [targetKinds[kind].create(name, options, place)] : []
+  })
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

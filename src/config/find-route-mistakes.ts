@@ -1,0 +1,29 @@
+import { isMessageKind, messageKinds } from '#messages/message-kinds.ts'
+import type { Mistake } from '#targets/target-kind.ts'
+
+import { suggestName } from './suggest-name.ts'
+
+/** Routes as written, and the targets that could be meant. */
+export function findRouteMistakes(routes: unknown, targetNames: readonly string[]): Mistake[] {
+  if (typeof routes !== 'object' || routes === null) {
+    return [{ path: 'routes', message: "must be an object like { 'order.placed': ['erp'] }" }]
+  }
+  return Object.entries(routes).flatMap(([kind, names]) => {
+    const path = `routes.${kind}`
+    if (!isMessageKind(kind)) {
+      const message = `is not a kind of message${suggestName(kind, messageKinds)}`
+      return [{ path, message: `${message} There are ${messageKinds.join(', ')}` }]
+    }
+    if (!Array.isArray(names)) return [{ path, message: 'must be a list of target names' }]
+    return names.flatMap((name: unknown, index) => {
+      const place = `${path}.${index}`
+      if (typeof name !== 'string' || !targetNames.includes(name)) {
+        const message = `there is no target ${String(name)}${suggestName(String(name), targetNames)}`
+        return [{ path: place, message }]
+      }
+      return names.indexOf(name) === index
+        ? []
+        : [{ path: place, message: `${name} is already in this route` }]
+    })
+  })
+}

@@ -1,0 +1,102 @@
+import type { TSchema } from 'typebox'
+import { Settings } from 'typebox/system'
+import { Value } from 'typebox/value'
+
+import type { Mistake } from '#targets/target-kind.ts'
+
+import { suggestName } from './suggest-name.ts'
+
+/** What `schema` finds wrong with the options given to `kind()`, in words. */
+export function findSchemaMistakes(
+  kind: string,
+  schema: TSchema,
+  options: unknown,
+): SchemaMistake[] {
+  return listErrors(schema, options).flatMap((error) => explain(kind, schema, error))
+}
+
+/** `unknownOption`: nothing reads it, so other checks need not wait for it to be mended. */
+export type SchemaMistake = Mistake & { unknownOption: boolean }
+
+type SchemaError = ReturnType<typeof Value.Errors>[number]
+
+function listErrors(schema: TSchema, value: unknown): SchemaError[] {
+  const { maxErrors } = Settings.Get()
+  // TypeBox stops at 8: the rest would come one start later.
+  Settings.Set({ maxErrors: 1_000 })
+  const errors = Value.Errors(schema, value)
+  Settings.Set({ maxErrors })
+  const choices = errors.filter(({ keyword }) => keyword === 'anyOf')
+  return errors.filter(({ schemaPath, keyword }) => {
+    // What each branch of a choice dislikes says less than the choice itself; the innermost choice says most.
+    const inBranch = choices.some((choice) => schemaPath.startsWith(`${choice.schemaPath}/anyOf/`))
+    const hasInner = choices.some((choice) => choice.schemaPath.startsWith(`${schemaPath}/anyOf/`))
+    return keyword === 'anyOf' ? !hasInner : !inBranch
+  })
+}
+
+function explain(kind: string, schema: TSchema, error: SchemaError): SchemaMistake[] {
+  const path = error.instancePath.slice(1).replaceAll('/', '.')
+  const inside = (member: string) => (path === '' ? member : `${path}.${member}`)
+  const part = partOf(schema, error.instancePath)
+  if (error.keyword === 'additionalProperties') {
+    return error.params.additionalProperties.map((name) => ({
+      path: inside(name),
+      message: `is not an option of ${kind}()${suggestName(name, namesOf(part))}`,
+      unknownOption: true,
+    }))
+  }
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((name) => ({
+      path: inside(name),
+      message: 'is missing',
+      unknownOption: false,
+    }))
+  }
+  // `boolean` is the false schema of an unknown option, said above.
+  return error.keyword === 'boolean'
+    ? []
+    : [{ path, message: sayError(error, part), unknownOption: false }]
+}
+
+function sayError(error: SchemaError, part: Part): string {
+  if (error.keyword === 'anyOf') return `must be ${choicesOf(part).join(' or ')}`
+  if (error.keyword === 'type') return `must be ${nameType(error.params.type)}`
+  if (error.keyword === 'enum') return `must be one of ${error.params.allowedValues.join(', ')}`
+  if (error.keyword === 'minimum') return `must be at least ${error.params.limit}`
+  if (error.keyword === 'maximum') return `must be at most ${error.params.limit}`
+  return error.message
+}
+
+type Part = { properties?: Record<string, Part>; anyOf?: Part[]; type?: string; const?: unknown }
+
+function partOf(schema: TSchema, instancePath: string): Part {
+  let part: Part = schema
+  for (const name of instancePath.split('/').slice(1)) part = part.properties?.[name] ?? {}
+  return part
+}
+
+function namesOf(part: Part): string[] {
+  return Object.keys(part.properties ?? {})
+}
+
+function choicesOf(part: Part): string[] {
+  const choices = part.anyOf ?? [{ type: 'string' }, { type: 'function' }]
+  return choices.map((choice) =>
+    'const' in choice ? JSON.stringify(choice.const) : nameType(choice.type ?? 'something else'),
+  )
+}
+
+function nameType(type: string | string[]): string {
+  if (Array.isArray(type)) return type.map(nameType).join(' or ')
+  const names: Record<string, string> = {
+    integer: 'a whole number',
+    number: 'a number',
+    string: 'text',
+    boolean: 'true or false',
+    function: 'a function',
+    array: 'a list',
+    object: 'an object',
+  }
+  return names[type] ?? type
+}

@@ -1,0 +1,20 @@
+/** What a configuration file imports from `orderwheel`. */
+export { custom, type CustomOptions, type Tell } from '#targets/custom.ts'
+export { email, type EmailOptions } from '#targets/email.ts'
+export { http, type HttpOptions } from '#targets/http.ts'
+export {
+  delivered,
+  giveUp,
+  tryAgain,
+  uncertain,
+  type Answer,
+  type Outcome,
+} from '#targets/outcome.ts'
+export type { BoundHttp } from '#targets/bind-http.ts'
+export type { HttpAnswer } from '#targets/send-request.ts'
+export type { EnvironmentReference, TargetDefinition, Told } from '#targets/target-kind.ts'
+export type { MessageToTell, OrderToTell } from '#targets/target.ts'
+export { webhook, type WebhookOptions } from '#targets/webhook.ts'
+
+export { defineConfig, type ConfigDefinition } from './define-config.ts'
+export { env } from './env.ts'

@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { OrderwheelError } from '#base/errors.ts'
+
+import { checkConfig, type Config } from './check-config.ts'
+import type { Environment } from './fill-in-environment.ts'
+
+/**
+ * Reads and checks a configuration file. Throws OrderwheelError `config` with a sentence for a file that is
+ * missing or does not load, or with every mistake in it.
+ */
+export async function loadConfig({
+  path,
+  environment,
+}: {
+  path: string
+  environment: Environment
+}): Promise<Config> {
+  const definition = await importDefinition(path)
+  return checkConfig(definition, { file: path, environment, directory: dirname(resolve(path)) })
+}
+
+/** What the file exports by default, unchecked: for listing what it names. Throws like `loadConfig`. */
+export async function importDefinition(path: string): Promise<unknown> {
+  if (!existsSync(path)) {
+    throw new OrderwheelError(
+      'config',
+      `There is no configuration file ${path}. Set ORDERWHEEL_CONFIG to where it is, ` +
+        'or copy orderwheel.config.ts from the repository.',
+    )
+  }
+  const hooks = registerHooks({ resolve: resolveOrderwheel })
+  try {
+    const module: unknown = await import(pathToFileURL(resolve(path)).href)
+    return (module as { default?: unknown }).default
+  } catch (error) {
+    throw new OrderwheelError('config', sayLoadError(path, error), { cause: error })
+  } finally {
+    hooks.deregister()
+  }
+}
+
+/** `import … from 'orderwheel'` works in a file that lies outside this package, as one mounted into a container. */
+const resolveOrderwheel: Parameters<typeof registerHooks>[0]['resolve'] = (
+  specifier,
+  context,
+  next,
+) => {
+  if (specifier !== 'orderwheel') return next(specifier, context)
+  return { url: new URL('index.ts', import.meta.url).href, shortCircuit: true }
+}
+
+function sayLoadError(path: string, error: unknown): string {
+  const message = error instanceof Error ? error.message.trim() : String(error)
+  if (error instanceof SyntaxError) return `${path} cannot be read as TypeScript: ${message}`
+  return `${path} failed while it was loaded: ${message}`
+}

@@ -1,0 +1,44 @@
+import MailComposer from 'nodemailer/lib/mail-composer'
+
+import type { Mailbox } from './parse-mailbox.ts'
+
+/** A mail ready to be sent: `source` is its whole text, headers included. */
+export type Mail = { envelope: { from: string; to: string[]; size: number }; source: Buffer }
+
+/** Line breaks in names and subjects become spaces: nothing an order says can become a header. */
+export async function composeMail(content: {
+  from: Mailbox
+  to: Mailbox
+  subject: string
+  text: string
+  html: string
+  idempotencyKey: string
+}): Promise<Mail> {
+  const { from, to, subject, text, html, idempotencyKey } = content
+  const source = await new MailComposer({
+    from: { name: oneLine(from.name), address: from.address },
+    to: { name: oneLine(to.name), address: to.address },
+    subject: oneLine(subject),
+    text,
+    html,
+    messageId: messageId(idempotencyKey, from.address),
+    // RFC 3834: out-of-office replies stay away.
+    headers: { 'Auto-Submitted': 'auto-generated' },
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+    .compile()
+    .build()
+  const envelope = { from: from.address, to: [to.address], size: source.length }
+  return { envelope, source }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()
+}
+
+/** The same for every attempt: a mailbox that gets it twice can tell. */
+function messageId(idempotencyKey: string, from: string): string {
+  const host = from.slice(from.lastIndexOf('@') + 1)
+  return `<${idempotencyKey.replaceAll(/[^A-Za-z0-9._-]/g, '-')}@${host}>`
+}

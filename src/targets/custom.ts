@@ -1,0 +1,81 @@
+import { Type } from 'typebox'
+
+import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
+import { causeOf, explainMissingAnswer } from './explain-exchange.ts'
+import { openAgent } from './open-agent.ts'
+import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
+import { messageOf, readOutcome, storableReason } from './read-outcome.ts'
+import { kindOfTarget, toldOf, type FromEnvironment, type TargetDefinition } from './target-kind.ts'
+import { commonOptions, fillTargetOptions } from './target-options.ts'
+import type { Call, TargetOptions } from './target.ts'
+
+/**
+ * What a custom target does. Nothing returned is *delivered*; thrown is *try again* with the error's
+ * message, and *uncertain* when it is `http`'s own error for a request that was sent and not answered.
+ */
+export type Tell = (call: Call & { http: BoundHttp }) => Promise<Outcome | void>
+
+const CustomOptions = Type.Object(
+  { tell: Type.Unsafe<Tell>({ type: 'function' }), ...commonOptions },
+  { additionalProperties: false },
+)
+
+export type CustomOptions = FromEnvironment<
+  Partial<Omit<TargetOptions, 'retry'> & { retry: Partial<TargetOptions['retry']> }>
+>
+
+/** A target told by a function. It must end soon after `signal` aborts: it is not waited for longer. */
+export function custom(tell: Tell, options: CustomOptions = {}): TargetDefinition {
+  return { kind: 'custom', options: { ...options, tell } }
+}
+
+export const customKind = kindOfTarget({
+  schema: CustomOptions,
+  findMistakes: () => [],
+  create(name, options) {
+    const target = fillTargetOptions(options)
+    const agent = openAgent(target)
+    return {
+      ...target,
+      name,
+      kind: 'custom',
+      call: async (call) => {
+        const http = bindHttp(agent, call)
+        const told = options.tell({ ...toldOf(call), signal: call.signal, http })
+        return untilAborted(
+          told.then((said) => judge(name, said), explainThrown),
+          call.signal,
+        )
+      },
+      close: () => agent.destroy(),
+    }
+  },
+})
+
+function judge(name: string, said: unknown): Outcome {
+  if (said === undefined) return delivered()
+  // What it did cannot be told from this; doing it again would say the same.
+  return readOutcome(said) ?? giveUp(`targets.${name} returned something else than an outcome`)
+}
+
+function explainThrown(error: unknown): Outcome {
+  return error instanceof RequestFailed
+    ? explainMissingAnswer(error.exchange)
+    : tryAgain(storableReason(messageOf(error)))
+}
+
+/** A function that does not look at its signal may have acted or may still: nobody knows. */
+function untilAborted(outcome: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const abort = () => {
+      // One that does look at it gets the turn it needs to end by itself.
+      setImmediate(() => resolve(uncertain(`did not end: ${causeOf(signal.reason)}`)))
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    void outcome.then((known) => {
+      signal.removeEventListener('abort', abort)
+      resolve(known)
+    })
+  })
+}

@@ -1,0 +1,90 @@
+import { amountFormat } from './format-amount.ts'
+import type { Told } from './target-kind.ts'
+import type { OrderToTell } from './target.ts'
+
+/** The words of a template, by language. */
+export type Languages = ReadonlyMap<string, Readonly<Record<string, string>>>
+
+/**
+ * What a mail template can name: the order with every amount and date written for the customer's locale,
+ * and `t`, the words in the customer's language. A locale or language nobody knows becomes English.
+ */
+export function describeOrder(
+  { order, message }: Told,
+  languages: Languages,
+  { shopName, timeZone }: { shopName: string; timeZone: string },
+) {
+  const locale = knownLocale(order.customer.locale ?? 'en')
+  const language = knownLanguage(locale, languages)
+  const write = amountFormat(order.currency, locale)
+  const { totals } = order
+  return {
+    order,
+    message,
+    shopName,
+    locale,
+    language,
+    t: languages.get(language) ?? {},
+    number: order.externalId,
+    placedOn: new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone }).format(
+      new Date(order.placedAt),
+    ),
+    lines: order.items.map((item) => ({
+      title: item.title,
+      sku: item.sku,
+      quantity: new Intl.NumberFormat(locale).format(item.quantity),
+      attributes: Object.entries(item.attributes ?? {}).map(([name, value]) => ({ name, value })),
+      unitPrice: write(item.unitPrice),
+      discount: item.discount > 0 ? write(-item.discount) : null,
+      total: write(item.quantity * item.unitPrice - item.discount),
+    })),
+    shipping: (order.shipping ?? []).map(({ title, amount }) => ({ title, amount: write(amount) })),
+    discounts: (order.discounts ?? []).map(({ code, amount }) => ({
+      code,
+      amount: write(-amount),
+    })),
+    taxIncluded: order.pricesIncludeTax,
+    totals: {
+      subtotal: write(totals.subtotal),
+      discount: totals.discount > 0 ? write(-totals.discount) : null,
+      shipping: write(totals.shipping),
+      tax: write(totals.tax),
+      total: write(totals.total),
+    },
+    billingAddress: addressLines(order.billingAddress, locale),
+    shippingAddress: order.shippingAddress ? addressLines(order.shippingAddress, locale) : null,
+  }
+}
+
+export type OrderView = ReturnType<typeof describeOrder>
+
+export function isTimeZone(timeZone: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone }))
+  } catch {
+    return false
+  }
+}
+
+/** Storefronts send what the browser said: `de-DE`, but also `c` or `xx-YY`. */
+function knownLocale(locale: string): string {
+  try {
+    return Intl.NumberFormat.supportedLocalesOf(locale)[0] ?? 'en'
+  } catch {
+    return 'en'
+  }
+}
+
+function knownLanguage(locale: string, languages: Languages): string {
+  const { language } = new Intl.Locale(locale)
+  return languages.has(language) ? language : 'en'
+}
+
+function addressLines(address: OrderToTell['billingAddress'], locale: string): string[] {
+  const { name, company, line1, line2, city, region, postalCode, country } = address
+  const countryName = new Intl.DisplayNames(locale, { type: 'region' }).of(country) ?? country
+  const place = [postalCode, city].filter(Boolean).join(' ')
+  return [name, company, line1, line2, place, region, countryName].filter(
+    (line) => !!line,
+  ) as string[]
+}

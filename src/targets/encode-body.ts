@@ -1,0 +1,14 @@
+export type EncodedBody = { bytes: string | Uint8Array | null; contentType?: string }
+
+/**
+ * Null sends no body; a string or bytes go as they are; everything else as JSON.
+ * Throws when that is impossible: undefined, a function, a circle, a bigint.
+ */
+export function encodeBody(body: unknown): EncodedBody {
+  if (body === null) return { bytes: null }
+  if (typeof body === 'string') return { bytes: body, contentType: 'text/plain; charset=utf-8' }
+  if (body instanceof Uint8Array) return { bytes: body, contentType: 'application/octet-stream' }
+  const json: unknown = JSON.stringify(body)
+  if (typeof json !== 'string') throw new TypeError(`${typeof body} cannot be sent`)
+  return { bytes: json, contentType: 'application/json' }
+}

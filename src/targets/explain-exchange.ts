@@ -1,0 +1,21 @@
+import { tryAgain, uncertain, type Outcome } from './outcome.ts'
+import { messageOf, storableAnswer, storableReason } from './read-outcome.ts'
+import type { Exchange } from './send-request.ts'
+
+/** The outcome of a request that got no whole answer. */
+export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answered' }>): Outcome {
+  const cause = causeOf(exchange.error)
+  if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
+  if (!exchange.begun) return uncertain(storableReason(`sent, but no answer: ${cause}`))
+  const { status, text } = exchange.begun
+  return uncertain(
+    storableReason(`answered ${status}, but the answer did not end: ${cause}`),
+    storableAnswer({ status, text }),
+  )
+}
+
+/** `AbortSignal.timeout` is the deadline; any other abort is the worker stopping. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof DOMException)) return messageOf(error)
+  return error.name === 'TimeoutError' ? 'the deadline passed' : 'the worker was stopped'
+}

@@ -1,0 +1,118 @@
+import { Type, type Static } from 'typebox'
+
+import { classifyAnswer } from './classify-answer.ts'
+import { explainMissingAnswer } from './explain-exchange.ts'
+import { findUrlMistakes } from './find-url-mistakes.ts'
+import { mapRequest, UnusableMapping } from './map-request.ts'
+import { openAgent } from './open-agent.ts'
+import { giveUp, type Outcome } from './outcome.ts'
+import { messageOf, readOutcome, storableAnswer, storableReason } from './read-outcome.ts'
+import { sendRequest, type Exchange, type HttpAnswer } from './send-request.ts'
+import {
+  kindOfTarget,
+  toldOf,
+  type FromEnvironment,
+  type TargetDefinition,
+  type Told,
+} from './target-kind.ts'
+import { commonOptions, fillTargetOptions } from './target-options.ts'
+
+const Text = Type.Union([Type.String(), Type.Unsafe<(told: Told) => string>({ type: 'function' })])
+const Headers = Type.Union([
+  Type.Record(Type.String(), Text),
+  Type.Unsafe<(told: Told) => Record<string, string>>({ type: 'function' }),
+])
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+type Method = (typeof methods)[number]
+
+const HttpOptions = Type.Object(
+  {
+    url: Type.String({ description: 'Where the request goes. Credentials in it become Basic.' }),
+    /** Added to the url: `/orders/eid:WEB-10042`. */
+    path: Type.Optional(Text),
+    method: Type.Optional(Type.Unsafe<Method>({ type: 'string', enum: methods })),
+    headers: Type.Optional(Headers),
+    body: Type.Optional(
+      Type.Unsafe<unknown>({
+        description:
+          'A value or a function. A string or bytes go as they are, everything else as JSON, ' +
+          'null sends none. Left out: {message, order}.',
+      }),
+    ),
+    answer: Type.Optional(
+      Type.Unsafe<(answer: HttpAnswer) => Outcome | undefined>({
+        type: 'function',
+        description: 'Says what an answer means; undefined leaves it to the status.',
+      }),
+    ),
+    ...commonOptions,
+  },
+  { additionalProperties: false },
+)
+
+type Options = Static<typeof HttpOptions>
+
+/** `body` with what its function is given; the schema alone cannot say that it may be one. */
+export type HttpOptions = FromEnvironment<Omit<Options, 'body'>> & {
+  body?: ((told: Told) => unknown) | string | object | null
+}
+
+/**
+ * A target told by one HTTP request. `Idempotency-Key` is always sent; redirects are never followed; of an
+ * answer, 64 KiB are read. 2xx is delivered, 408, 425, 429 and 5xx are tried again (not before
+ * `Retry-After`, at most an hour), everything else is given up, unless `answer` says otherwise.
+ */
+export function http(options: HttpOptions): TargetDefinition {
+  return { kind: 'http', options }
+}
+
+export const httpKind = kindOfTarget({
+  schema: HttpOptions,
+  findMistakes: ({ url }) => findUrlMistakes('url', url),
+  create(name, options) {
+    const target = fillTargetOptions(options)
+    const agent = openAgent(target)
+    return {
+      ...target,
+      name,
+      kind: 'http',
+      call: async (call) => {
+        try {
+          const request = mapRequest(name, options, toldOf(call))
+          return judge(name, options, await sendRequest(agent, request, call.signal))
+        } catch (error) {
+          // The same order gives the same mistake: repeating it would not help.
+          if (error instanceof UnusableMapping) return giveUp(storableReason(error.message))
+          throw error
+        }
+      },
+      close: () => agent.destroy(),
+    }
+  },
+})
+
+function judge(name: string, options: Options, exchange: Exchange): Outcome {
+  if (exchange.kind === 'answered') {
+    return askAnswerFunction(name, options, exchange.answer) ?? classifyAnswer(exchange.answer)
+  }
+  const begun = exchange.kind === 'unanswered' ? exchange.begun : undefined
+  // A refusal is one by its status alone; only a success, or a function that reads bodies, needs the rest.
+  if (begun && !options.answer && begun.status >= 300) return classifyAnswer(begun)
+  return explainMissingAnswer(exchange)
+}
+
+function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
+  if (!options.answer) return undefined
+  const kept = storableAnswer(answer)
+  try {
+    const said: unknown = options.answer(answer)
+    if (said === undefined) return undefined
+    const outcome = readOutcome(said)
+    if (!outcome)
+      return giveUp(`targets.${name}.answer returned something else than an outcome`, kept)
+    return outcome.answer ? outcome : { ...outcome, answer: kept }
+  } catch (error) {
+    return giveUp(storableReason(`targets.${name}.answer threw: ${messageOf(error)}`), kept)
+  }
+}

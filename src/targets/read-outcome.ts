@@ -1,0 +1,44 @@
+import { maxAnswerCharacters, type Answer, type Outcome } from './outcome.ts'
+
+/** Long enough for a sentence, short enough to group dead letters by. */
+export const maxReasonCharacters = 300
+
+/**
+ * An outcome a function of the configuration file returned, cut to what is stored.
+ * Undefined when it is not an outcome at all.
+ */
+export function readOutcome(value: unknown): Outcome | undefined {
+  if (!isOutcome(value)) return undefined
+  const answer = value.answer ? { answer: storableAnswer(value.answer) } : {}
+  if (value.kind === 'delivered') return { kind: 'delivered', ...answer }
+  return { ...value, reason: storableReason(value.reason), ...answer }
+}
+
+export function storableAnswer({ status, text }: Answer): Answer {
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(text === undefined ? {} : { text: storableText(text, maxAnswerCharacters) }),
+  }
+}
+
+export function storableReason(reason: string): string {
+  return storableText(reason, maxReasonCharacters)
+}
+
+/** The message of whatever was thrown, never a stack. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === '') return messageOf(thrown.errors[0])
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** PostgreSQL stores neither `\u0000` nor half of a surrogate pair, and a target may answer either. */
+function storableText(text: string, maxCharacters: number): string {
+  return text.replaceAll('\u0000', '\uFFFD').slice(0, maxCharacters).toWellFormed()
+}
+
+function isOutcome(value: unknown): value is Outcome {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return false
+  if (value.kind === 'delivered') return true
+  if (!('reason' in value) || typeof value.reason !== 'string') return false
+  return value.kind === 'try-again' || value.kind === 'give-up' || value.kind === 'uncertain'
+}

@@ -1,0 +1,125 @@
+import { Readable } from 'node:stream'
+
+import type { Mail } from './compose-mail.ts'
+import { causeOf } from './explain-exchange.ts'
+import type { Smtp, SmtpSession } from './open-smtp.ts'
+import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
+import { storableAnswer, storableReason } from './read-outcome.ts'
+
+/** What became of one mail. */
+export type MailExchange =
+  | { kind: 'accepted'; reply: string }
+  /** The server said no. `command` is what it said no to: CONN, EHLO, AUTH PLAIN, MAIL FROM, RCPT TO, DATA. */
+  | { kind: 'refused'; status: number; reply: string; command: string }
+  /** Cannot be sent to any server: an address or a size this one does not take. */
+  | { kind: 'unsendable'; error: unknown }
+  | { kind: 'not-sent'; error: unknown }
+  /** The text of the mail went out, and no reply to it came: it may be on its way. */
+  | { kind: 'unanswered'; error: unknown }
+
+/** Sends one mail over a kept or a new connection. Does not throw; ends at once when `signal` aborts. */
+export async function sendMail(smtp: Smtp, mail: Mail, signal: AbortSignal): Promise<MailExchange> {
+  const kept = smtp.takeOpen()
+  if (kept) {
+    const exchange = await useSession(smtp, kept, mail, signal)
+    // The server had closed it meanwhile: a new connection tells more.
+    if (exchange.kind !== 'not-sent' || signal.aborted) return exchange
+  }
+  const created = smtp.create()
+  return useSession(smtp, created, mail, signal, () => logIn(smtp, created))
+}
+
+/** What it means for the delivery. Reasons leave out the reply: servers repeat the recipient's address in it. */
+export function explainMail(exchange: MailExchange): Outcome {
+  if (exchange.kind === 'refused') return explainRefusal(exchange)
+  if (exchange.kind === 'accepted') {
+    return delivered(storableAnswer({ status: statusOf(exchange.reply), text: exchange.reply }))
+  }
+  const cause = causeOf(exchange.error)
+  if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
+  return exchange.kind === 'unsendable'
+    ? giveUp(storableReason(`cannot be sent: ${cause}`))
+    : uncertain(storableReason(`sent, but no reply: ${cause}`))
+}
+
+function explainRefusal({ status, reply, command }: MailExchange & { kind: 'refused' }): Outcome {
+  const answer = storableAnswer({ status, text: reply })
+  const reason = `the mail server answered ${status} to ${command}`
+  // 5yz to the mail itself is for good (RFC 5321, 4.2.1). A refused greeting or login (535, 530) is not about
+  // this mail but about our account: an operator mends it, and every mail that waited goes out.
+  const aboutTheMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(command) && status !== 530
+  return status >= 500 && aboutTheMail ? giveUp(reason, answer) : tryAgain(reason, { answer })
+}
+
+async function useSession(
+  smtp: Smtp,
+  session: SmtpSession,
+  mail: Mail,
+  signal: AbortSignal,
+  prepare: () => Promise<void> = () => Promise.resolve(),
+): Promise<MailExchange> {
+  const progress = { textSent: false }
+  try {
+    const work = prepare().then(() => transmit(session, mail, progress))
+    const reply = await Promise.race([work, session.failed, aborted(signal)])
+    smtp.keep(session)
+    return { kind: 'accepted', reply }
+  } catch (error) {
+    session.connection.close()
+    return explainError(error, progress.textSent)
+  }
+}
+
+async function logIn({ server: { login } }: Smtp, { connection }: SmtpSession): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    connection.connect((error) => (error ? reject(error) : resolve()))
+  })
+  if (!login) return
+  await new Promise<void>((resolve, reject) => {
+    const { user, password: pass } = login
+    connection.login({ user, pass }, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** nodemailer begins to read the mail when the server has agreed to DATA: from then on it may be accepted. */
+function transmit(
+  { connection }: SmtpSession,
+  { envelope, source }: Mail,
+  progress: { textSent: boolean },
+): Promise<string> {
+  const text = new Readable({
+    read() {
+      progress.textSent = true
+      this.push(source)
+      this.push(null)
+    },
+  })
+  return new Promise((resolve, reject) => {
+    connection.send(envelope, text, (error, sent) => {
+      if (error) reject(error)
+      else resolve(sent?.response ?? '')
+    })
+  })
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = () => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
+type SmtpError = { code?: string; command?: string; response?: string; responseCode?: number }
+
+function explainError(error: unknown, textSent: boolean): MailExchange {
+  const { code, command = '', response = '', responseCode } = error as SmtpError
+  if (responseCode) return { kind: 'refused', status: responseCode, reply: response, command }
+  if (textSent) return { kind: 'unanswered', error }
+  const unsendable = code === 'EENVELOPE' || code === 'EMESSAGE'
+  return unsendable ? { kind: 'unsendable', error } : { kind: 'not-sent', error }
+}
+
+function statusOf(reply: string): number {
+  return Number(reply.slice(0, 3))
+}

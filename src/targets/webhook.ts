@@ -1,0 +1,170 @@
+import { isIP, type LookupFunction } from 'node:net'
+
+import { Type, type Static } from 'typebox'
+
+import { classifyAnswer } from './classify-answer.ts'
+import { connectPublic, PrivateAddressRefused } from './connect-public.ts'
+import { explainMissingAnswer } from './explain-exchange.ts'
+import { findUrlMistakes } from './find-url-mistakes.ts'
+import { openAgent } from './open-agent.ts'
+import { giveUp, type Outcome } from './outcome.ts'
+import { createBlockList, isAddressOrRange, isPrivateAddress, isListed } from './public-address.ts'
+import { messageOf, storableReason } from './read-outcome.ts'
+import { sendRequest, type Exchange, type HttpRequest } from './send-request.ts'
+import { isWebhookSecret, signWebhook } from './sign-webhook.ts'
+import { splitEntries } from './split-entries.ts'
+import {
+  kindOfTarget,
+  toldOf,
+  type FromEnvironment,
+  type Mistake,
+  type TargetDefinition,
+  type Told,
+} from './target-kind.ts'
+import { commonOptions, fillTargetOptions } from './target-options.ts'
+import type { Call, Target } from './target.ts'
+
+const TextOrList = Type.Union([Type.String(), Type.Array(Type.String())])
+
+const WebhookOptions = Type.Object(
+  {
+    url: Type.String(),
+    secret: TextOrList,
+    allowPrivate: Type.Optional(TextOrList),
+    payload: Type.Optional(Type.Unsafe<(told: Told) => unknown>({ type: 'function' })),
+    ...commonOptions,
+  },
+  { additionalProperties: false },
+)
+
+type Options = Static<typeof WebhookOptions>
+
+/**
+ * - `secret`: `whsec_…`, several in a list or with spaces between them while receivers change over.
+ * - `allowPrivate`: hosts, addresses and ranges inside the network that may be called, and without TLS.
+ * - `payload`: what is sent instead of `{ type, timestamp, data: order }`.
+ */
+export type WebhookOptions = FromEnvironment<Options>
+
+/**
+ * A partner's endpoint, told as Standard Webhooks 1.0 says. Only https and only public addresses, unless
+ * `allowPrivate` names the host; redirects are never followed. 2xx is delivered; 408, 425, 429 and 5xx are
+ * tried again, not before `Retry-After`; everything else (410: gone) is given up.
+ */
+export function webhook(options: WebhookOptions): TargetDefinition {
+  return { kind: 'webhook', options }
+}
+
+export const webhookKind = kindOfTarget({
+  schema: WebhookOptions,
+  findMistakes: findWebhookMistakes,
+  create: (name, options) => createWebhook(name, options),
+})
+
+/** `lookup` is the system's resolver, unless a test has to see what an address does that changes. */
+export function createWebhook(name: string, options: Options, lookup?: LookupFunction): Target {
+  const target = fillTargetOptions(options)
+  const allowPrivate = splitEntries(options.allowPrivate)
+  const agent = openAgent(
+    target,
+    connectPublic(allowPrivate, target.timeoutSeconds * 1_000, lookup),
+  )
+  return {
+    ...target,
+    name,
+    kind: 'webhook',
+    call: (call) =>
+      tell(name, options, call, (request) => sendRequest(agent, request, call.signal)),
+    close: () => agent.destroy(),
+  }
+}
+
+async function tell(
+  name: string,
+  { url, secret, payload = defaultPayload }: Options,
+  call: Call,
+  send: (request: HttpRequest) => Promise<Exchange>,
+): Promise<Outcome> {
+  const body = serialise(() => payload(toldOf(call)))
+  if (body instanceof Error)
+    return giveUp(storableReason(`targets.${name}.payload: ${body.message}`))
+  const webhook = {
+    id: webhookId(call.message.id),
+    timestampSeconds: Math.floor(Date.now() / 1_000),
+    body,
+  }
+  const exchange = await send({
+    url: new URL(url),
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'idempotency-key': call.idempotencyKey,
+      ...signWebhook(webhook, splitEntries(secret)),
+    },
+    body,
+  })
+  if (exchange.kind === 'answered') return classifyAnswer(exchange.answer)
+  if (exchange.error instanceof PrivateAddressRefused) return giveUp(exchange.error.message)
+  // A receiver says all it has to say with the status.
+  if (exchange.kind === 'unanswered' && exchange.begun) return classifyAnswer(exchange.begun)
+  return explainMissingAnswer(exchange)
+}
+
+/** The same for every attempt; a dot would end the id inside what is signed. */
+function webhookId(messageId: string): string {
+  return `msg_${messageId.replaceAll('.', '')}`
+}
+
+function defaultPayload({ message, order }: Told): unknown {
+  return { type: message.kind, timestamp: message.createdAt, data: order }
+}
+
+/** Once: what is signed is what is sent, byte for byte. */
+function serialise(payload: () => unknown): string | Error {
+  try {
+    const body: unknown = JSON.stringify(payload())
+    return typeof body === 'string' ? body : new TypeError('returned nothing to send')
+  } catch (error) {
+    return new Error(`threw: ${messageOf(error)}`)
+  }
+}
+
+function findWebhookMistakes({ url, secret, allowPrivate }: Options): Mistake[] {
+  const secrets = splitEntries(secret)
+  const entries = splitEntries(allowPrivate)
+  return [
+    ...findAddressMistakes(url, entries),
+    ...(secrets.length > 0 && secrets.every(isWebhookSecret) ? [] : [badSecret]),
+    ...entries.filter((entry) => !isAllowEntry(entry)).map(sayBadEntry),
+  ]
+}
+
+const badSecret = {
+  path: 'secret',
+  message: 'must be whsec_ and the base64 of 24 to 64 random bytes, or several of them',
+}
+
+/** Names are left to the moment they are resolved. */
+function findAddressMistakes(url: string, entries: readonly string[]): Mistake[] {
+  const mistakes = findUrlMistakes('url', url)
+  if (mistakes.length > 0) return mistakes
+  const { protocol, hostname } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const allowed = createBlockList(entries.filter(isAddressOrRange))
+  const listed = entries.includes(host) || (isIP(host) !== 0 && isListed(host, allowed))
+  if (listed) return []
+  if (isIP(host) !== 0 && isPrivateAddress(host, allowed)) {
+    const message = `${host} is not on the public internet: add it to allowPrivate if it is meant`
+    return [{ path: 'url', message }]
+  }
+  if (protocol === 'https:') return []
+  return [{ path: 'url', message: `must be https, unless ${host} is added to allowPrivate` }]
+}
+
+function isAllowEntry(entry: string): boolean {
+  return isAddressOrRange(entry) || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(entry)
+}
+
+function sayBadEntry(entry: string): Mistake {
+  return { path: 'allowPrivate', message: `${entry} is no host, address or range like 10.0.0.0/8` }
+}
