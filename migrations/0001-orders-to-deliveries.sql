@@ -97,7 +97,7 @@ comment on column orderwheel.targets.declared_at is 'When a process with this ta
 create table orderwheel.deliveries (
   message_id  uuid        not null references orderwheel.messages on delete cascade,
   target      text        not null check (length(target) between 1 and 40),
-  order_id    uuid        not null references orderwheel.orders on delete cascade,
+  order_id    uuid        not null, -- the message's; no foreign key of its own, deleting cascades through messages
   state       text        not null check (state in (
                 'waiting', 'queued', 'active', 'retrying',
                 'delivered', 'dead', 'uncertain', 'shed', 'skipped', 'cancelled')),
@@ -156,7 +156,7 @@ create table orderwheel.dead_letters (
   id          uuid        primary key default uuidv7(),
   message_id  uuid        not null,
   target      text        not null,
-  order_id    uuid        not null references orderwheel.orders on delete cascade,
+  order_id    uuid        not null, -- the delivery's; no foreign key of its own, deleting cascades through deliveries
   reason      text        not null check (length(reason) <= 2000),
   attempts    jsonb       not null,
   died_at     timestamptz not null default now(),
