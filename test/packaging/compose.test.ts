@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
 
+import { listEnvironment } from '#config/list-environment.ts'
+
+import shop from '../../orderwheel.config.ts'
 import { readProjectFile, readProjectYaml } from './read-project-file.ts'
 
 type Service = {
@@ -68,8 +71,17 @@ test('nothing but the api and the demo is reachable, and only from the machine i
   expect(services['simulator']?.profiles).toEqual(['demo'])
 })
 
-test('the file holds no password: one that is missing is asked for', () => {
+test('the file holds no secret: one that is missing is asked for', () => {
   const text = readProjectFile('compose.yaml')
-  const passwords = [...text.matchAll(/PASSWORD: (.*)/g)].map(([, value]) => value)
-  expect(new Set(passwords)).toEqual(new Set(['${POSTGRES_PASSWORD:?set it in .env}']))
+  const secrets = [...text.matchAll(/(?:PASSWORD|SECRET): (.*)/g)].map(([, value]) => value)
+  expect(new Set(secrets)).toEqual(
+    new Set(['${POSTGRES_PASSWORD:?set it in .env}', '${PARTNER_SECRET:?set it in .env}']),
+  )
+})
+
+test('every variable the demo store needs has a value in a container', () => {
+  const needed = listEnvironment(shop).map(({ variable }) => variable)
+  for (const name of ['api', 'relay', 'worker']) {
+    expect(Object.keys(services[name]?.environment ?? {})).toEqual(expect.arrayContaining(needed))
+  }
 })
