@@ -25,7 +25,7 @@ export type Tables = {
     id: Generated<string>
     order_id: string
     kind: string
-    payload: Generated<Json>
+    payload: JsonWithDefault
     created_at: Generated<Date>
     refusals: Generated<number>
     refusal: string | null
@@ -89,12 +89,13 @@ export type Tables = {
     action: string
     subject: string
     reason: string | null
-    details: Generated<Json>
+    details: JsonWithDefault
   }
 }
 
 /** `jsonb`: read as parsed, written as JSON text. */
 type Json = ColumnType<unknown, string, string>
+type JsonWithDefault = ColumnType<unknown, string | undefined, string>
 
 export type DeliveryState =
   | 'waiting'

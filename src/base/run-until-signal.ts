@@ -1,0 +1,99 @@
+/** Something that runs until it is stopped. */
+export type Part = {
+  /** For the line that says what does not stop. */
+  name: string
+  stop: () => Promise<void>
+  /** Rejects when the part broke for good. */
+  failed?: Promise<never>
+}
+
+export type Run = {
+  /** Aborts when the process is asked to stop: starting ends early, too. */
+  signal: AbortSignal
+  /** Adds a part that has started. Parts are stopped in reverse order. */
+  add: (part: Part) => void
+}
+
+export type RunOptions = {
+  /** Starts the parts, adding each as soon as it is to be stopped. Throwing stops those added. */
+  start: (run: Run) => Promise<void>
+  /** Ends the run without a signal when it resolves: for commands that process what is there. */
+  until?: () => Promise<void>
+  /** Called once, at the first signal. */
+  stopping?: (signal: string) => void
+  /** Seconds for all parts together. Default 13: some platforms kill after 15. */
+  stopSeconds?: number
+}
+
+/**
+ * Runs until SIGINT or SIGTERM, then stops every part; a second signal ends the process at once.
+ * Resolves when all have stopped; throws what made the start or a part fail, after stopping the rest.
+ */
+export async function runUntilSignal(options: RunOptions): Promise<void> {
+  const parts: Part[] = []
+  const asked = new AbortController()
+  const ended = Promise.withResolvers<void>()
+  // A part may fail while others are still being started or stopped, when nobody looks.
+  ended.promise.catch(() => {})
+  const forget = listenForSignals((signal) => {
+    options.stopping?.(signal)
+    asked.abort()
+    ended.resolve()
+  })
+  const add = (part: Part) => {
+    parts.push(part)
+    part.failed?.catch(ended.reject)
+  }
+  try {
+    await startUnlessStopped(() => options.start({ signal: asked.signal, add }), asked.signal)
+    if (options.until && !asked.signal.aborted) await Promise.race([options.until(), ended.promise])
+    else await ended.promise
+  } finally {
+    await stopAll(parts, options.stopSeconds ?? 13)
+    forget()
+  }
+}
+
+/** A start that was interrupted has failed for the reason it was asked to. */
+async function startUnlessStopped(start: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await start()
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** npm forwards the Ctrl-C that the terminal has sent to everybody already: that is one signal, not two. */
+const sameSignalMs = 500
+
+function listenForSignals(first: (signal: string) => void): () => void {
+  let firstAt: number | undefined
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (firstAt === undefined) {
+      firstAt = performance.now()
+      first(signal)
+    } else if (performance.now() - firstAt > sameSignalMs) process.exit(130)
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return () => {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+async function stopAll(parts: Part[], stopSeconds: number): Promise<void> {
+  let stopping = ''
+  const late = setTimeout(() => {
+    process.stderr.write(`${stopping} did not stop within ${stopSeconds} s: ending without it\n`)
+    process.exit(1)
+  }, stopSeconds * 1_000)
+  const failures: unknown[] = []
+  for (const part of parts.toReversed()) {
+    stopping = part.name
+    // What comes after has to be stopped all the same.
+    await part.stop().catch((error: unknown) => failures.push(error))
+  }
+  clearTimeout(late)
+  if (failures.length > 0) throw failures[0]
+}

@@ -1,0 +1,130 @@
+import { userInfo } from 'node:os'
+
+import { suggestName } from '#config/suggest-name.ts'
+import { createKey } from '#keys/create-key.ts'
+import { listKeys } from '#keys/list-keys.ts'
+import { revokeKey } from '#keys/revoke-key.ts'
+import { isScope, scopes, type Scope } from '#keys/scopes.ts'
+
+import { defineCommand, usageError, type Context } from './command.ts'
+import { formatTable } from './format-table.ts'
+import { withDatabase } from './with-database.ts'
+
+const name = 'keys'
+const actions = ['create', 'list', 'revoke']
+
+export const keys = defineCommand({
+  name,
+  summary: 'Makes, lists and revokes API keys',
+  usage: 'create <name> --scope <scope> … | list [--json] | revoke <id, name or first characters>',
+  positionals: { least: 1, most: 2 },
+  options: {
+    scope: {
+      type: 'string',
+      multiple: true,
+      value: 'scope',
+      summary: `What the key may do, repeatable: ${scopes.join(', ')}`,
+    },
+    rate: { type: 'string', value: 'number', summary: 'Requests a second (default 2000)' },
+    json: { type: 'boolean', summary: 'For programs' },
+  },
+  async run({ values, positionals: [action = '', argument] }, context) {
+    const json = values.json ?? false
+    switch (action) {
+      case 'create':
+        return create({ argument, scope: values.scope, rate: values.rate, json }, context)
+      case 'list':
+        return list({ json }, context)
+      case 'revoke':
+        return revoke(argument, context)
+      default:
+        throw usageError(name, `it does not know "${action}"${suggestName(action, actions)}`)
+    }
+  },
+})
+
+async function create(
+  given: {
+    argument: string | undefined
+    scope: string[] | undefined
+    rate: string | undefined
+    json: boolean
+  },
+  { environment, print }: Context,
+): Promise<number> {
+  const keyName = given.argument ?? ''
+  if (keyName.length === 0 || keyName.length > 100)
+    throw usageError(name, 'create needs a name of 1 to 100 characters, for example "web shop"')
+  const newKey = {
+    name: keyName,
+    scopes: readScopes(given.scope ?? []),
+    ...(given.rate === undefined ? {} : { ratePerSecond: readRate(given.rate) }),
+    who: operator(),
+  }
+  const made = await withDatabase(environment, ({ db }) => createKey(db, newKey))
+  if (given.json) print(JSON.stringify(made))
+  else {
+    print(made.key)
+    print(`This is key ${made.id}. Keep it now: it is stored nowhere and not shown again.`)
+  }
+  return 0
+}
+
+function readScopes(given: string[]): Scope[] {
+  // orders:write,orders:read is what people try first.
+  const written = [...new Set(given.flatMap((text) => text.split(',')).filter(Boolean))]
+  const unknown = written.find((text) => !isScope(text))
+  if (unknown !== undefined)
+    throw usageError(
+      name,
+      `there is no scope "${unknown}"${suggestName(unknown, scopes)}; there are ${scopes.join(', ')}`,
+    )
+  if (written.length === 0)
+    throw usageError(name, `create needs --scope: one or more of ${scopes.join(', ')}`)
+  return written.filter(isScope)
+}
+
+function readRate(text: string): number {
+  const rate = /^\d+$/.test(text) ? Number(text) : 0
+  if (rate >= 1 && rate <= 1_000_000) return rate
+  throw usageError(name, `--rate is "${text}": write a whole number from 1 to 1000000`)
+}
+
+async function list({ json }: { json: boolean }, { environment, print }: Context): Promise<number> {
+  const all = await withDatabase(environment, ({ db }) => listKeys(db))
+  if (json) print(JSON.stringify(all))
+  else if (all.length === 0)
+    print('No keys yet: orderwheel keys create "web shop" --scope orders:write')
+  else
+    print(
+      formatTable([
+        ['id', 'name', 'starts with', 'scopes', 'made', 'revoked'],
+        ...all.map((key) => [
+          key.id,
+          key.name,
+          key.start,
+          key.scopes.join(','),
+          key.createdAt.toISOString().slice(0, 10),
+          key.revokedAt?.toISOString().slice(0, 10) ?? '',
+        ]),
+      ]),
+    )
+  return 0
+}
+
+async function revoke(which: string | undefined, { environment, print }: Context): Promise<number> {
+  if (!which) throw usageError(name, 'revoke needs the id of a key, its name or first characters')
+  const key = await withDatabase(environment, ({ db }) => revokeKey(db, { which, who: operator() }))
+  print(`Key ${key.id} (${key.name}) is revoked; every api process refuses it within 10 s.`)
+  return 0
+}
+
+/** The person at the terminal, for the audit log. */
+function operator(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container's user may have a number and no name.
+    return `uid ${process.getuid?.() ?? 'unknown'}`
+  }
+}

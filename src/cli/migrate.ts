@@ -1,0 +1,38 @@
+import { databaseOf } from '#base/environment.ts'
+import { createLog } from '#base/log.ts'
+import { migrateDatabase } from '#database/migrate.ts'
+import { migrationStatus } from '#database/schema-version.ts'
+import { installPgBoss } from '#queues/open-boss.ts'
+
+import { defineCommand, type Context } from './command.ts'
+import { explainDatabaseErrors, withConnections } from './with-database.ts'
+
+export const migrate = defineCommand({
+  name: 'migrate',
+  summary: 'Brings the database to this version’s schema; safe from several machines at once',
+  usage: '[--status]',
+  options: {
+    status: {
+      type: 'boolean',
+      summary: 'Only shows what is applied; exit 1 when something is not',
+    },
+  },
+  run: ({ values }, context) =>
+    explainDatabaseErrors(() => (values.status ? showStatus(context) : apply(context))),
+})
+
+async function apply({ environment, print }: Context): Promise<number> {
+  const log = createLog('migrate', environment.logLevel ?? 'warn')
+  const applied = await migrateDatabase(databaseOf(environment), log)
+  await withConnections(environment, ({ pool }) => installPgBoss(pool))
+  for (const name of applied) print(`Applied ${name}`)
+  print(applied.length === 0 ? 'The database is up to date.' : 'The database is now up to date.')
+  return 0
+}
+
+async function showStatus({ environment, print }: Context): Promise<number> {
+  const migrations = await withConnections(environment, ({ db }) => migrationStatus(db))
+  for (const { name, appliedAt } of migrations)
+    print(`${appliedAt ?? 'not applied'.padEnd(24)}  ${name}`)
+  return migrations.every(({ appliedAt }) => appliedAt !== null) ? 0 : 1
+}

@@ -1,0 +1,37 @@
+import { readStatus, type Status } from '#status/read-status.ts'
+
+import { defineCommand } from './command.ts'
+import { formatDuration } from './format-duration.ts'
+import { formatTable } from './format-table.ts'
+import { withDatabase } from './with-database.ts'
+
+export const status = defineCommand({
+  name: 'status',
+  summary: 'Shows what is open for each target, and how far behind the relay is',
+  usage: '[--json]',
+  options: { json: { type: 'boolean', summary: 'For programs' } },
+  async run({ values }, { environment, print }) {
+    const found = await withDatabase(environment, ({ db }) => readStatus(db))
+    print(values.json ? JSON.stringify(found) : describe(found))
+    return 0
+  },
+})
+
+function describe({ relay, targets }: Status): string {
+  const oldest =
+    relay.oldestSeconds === null ? '' : `, oldest ${formatDuration(relay.oldestSeconds)}`
+  const refused = relay.refused === 0 ? '' : `, ${relay.refused} refused: see orderwheel.outbox`
+  const relayLine = `Relay: ${relay.waiting} waiting${oldest}${refused}`
+  if (targets.length === 0) return `${relayLine}\n\nNo targets yet: no worker or relay has started.`
+  const head = ['target', 'waiting', 'queued', 'active', 'retrying', 'oldest', 'dead letters']
+  const rows = targets.map((target) => [
+    target.target,
+    target.waiting,
+    target.queued,
+    target.active,
+    target.retrying,
+    target.oldestSeconds === null ? '-' : formatDuration(target.oldestSeconds),
+    target.deadLetters,
+  ])
+  return `${relayLine}\n\n${formatTable([head, ...rows])}`
+}

@@ -1,0 +1,26 @@
+import { defineCommand } from '#cli/command.ts'
+
+import { runProcess } from './run-process.ts'
+import type { Setting } from './setting.ts'
+import { startApi } from './start-api.ts'
+import { startRelay } from './start-relay.ts'
+import { startWorker } from './start-worker.ts'
+
+export const all = defineCommand({
+  name: 'all',
+  summary: 'api, relay and worker in one process',
+  usage: '',
+  options: {},
+  run: (_given, context) =>
+    runProcess(context, async (setting) => {
+      // The api at once, its /readyz says why it is not ready; the others wait for the schema.
+      const url = await startApi(setting)
+      setting.logOf('api').info({ url }, 'listening')
+      await startBehind(setting)
+    }),
+})
+
+/** Relay and worker at the same time: each waits for the database. */
+export async function startBehind(setting: Setting): Promise<void> {
+  await Promise.all([startWorker(setting), startRelay(setting)])
+}

@@ -1,0 +1,16 @@
+import { defineCommand } from '#cli/command.ts'
+
+import { runProcess } from './run-process.ts'
+import { startApi } from './start-api.ts'
+
+export const api = defineCommand({
+  name: 'api',
+  summary: 'Takes orders over HTTP',
+  usage: '',
+  options: {},
+  run: (_given, context) =>
+    runProcess(context, async (setting) => {
+      const url = await startApi(setting)
+      setting.logOf('api').info({ url }, 'listening')
+    }),
+})

@@ -1,0 +1,118 @@
+import { join } from 'node:path'
+
+import type { Environment } from '#base/environment.ts'
+import { OrderwheelError } from '#base/errors.ts'
+import { runUntilSignal, type Run } from '#base/run-until-signal.ts'
+import { defineCommand, usageError, type Context } from '#cli/command.ts'
+import { loadConfig } from '#config/load-config.ts'
+import { migrateDatabase } from '#database/migrate.ts'
+import { openDatabase } from '#database/open-database.ts'
+import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
+import { storeDevelopmentKeys } from '#keys/development-keys.ts'
+import { installPgBoss } from '#queues/open-boss.ts'
+import { startSimulator } from '#simulator/start-simulator.ts'
+
+import { startBehind } from './all.ts'
+import { createDevLogs, type LogOf } from './create-dev-logs.ts'
+import { closeTargets } from './run-process.ts'
+import { describeStart } from './describe-start.ts'
+import { fillIn, simulatedVariables } from './simulated-variables.ts'
+import { startApi } from './start-api.ts'
+
+export const dev = defineCommand({
+  name: 'dev',
+  summary: 'Everything in one process, on an embedded PostgreSQL, with simulated targets',
+  usage: '[--speed <number>]',
+  options: {
+    speed: {
+      type: 'string',
+      value: 'number',
+      summary: 'Divides the latencies of the simulated targets (default 1)',
+    },
+  },
+  async run({ values }, context) {
+    const speed = readSpeed(values.speed)
+    refuseProduction(context.environment)
+    const logOf = await createDevLogs(context.environment.logLevel)
+    await runUntilSignal({
+      start: (run) => start({ context, speed, logOf, run }),
+      stopping: () => context.print('\nStopping …'),
+    })
+    context.print('Stopped.')
+    return 0
+  },
+})
+
+function readSpeed(text = '1'): number {
+  const speed = Number(text)
+  if (speed > 0 && speed < Infinity) return speed
+  throw usageError('dev', `--speed is "${text}": write a number above 0, for example 10`)
+}
+
+/** The development keys are in the README, and the embedded server is nobody's to look after. */
+function refuseProduction({ production }: Environment): void {
+  if (!production) return
+  throw new OrderwheelError(
+    'config',
+    'NODE_ENV is production, and "orderwheel dev" is for development: unset NODE_ENV, or start "orderwheel all" with DATABASE_URL.',
+  )
+}
+
+type Start = { context: Context; speed: number; logOf: LogOf; run: Run }
+
+async function start({ context, speed, logOf, run }: Start): Promise<void> {
+  const environment = await withDatabase({ context, logOf, run })
+  const simulator = await startSimulator({
+    port: environment.simulatorPort,
+    smtpPort: environment.smtpPort,
+    speed,
+    log: logOf('simulator'),
+  })
+  run.add({ name: 'simulator', stop: () => simulator.stop() })
+  const config = await loadConfig({
+    path: environment.configFile,
+    environment: fillIn(environment.variables, simulatedVariables(simulator)),
+  })
+  run.add({ name: 'targets', stop: () => closeTargets(config.targets) })
+  const setting = { environment, config, run, logOf }
+  await startBehind(setting)
+  const url = await startApi(setting)
+  // Asked to stop while starting: nothing to invite anybody to.
+  if (!run.signal.aborted) context.print(describeStart({ url, simulator }))
+}
+
+/** The environment with a database in it: migrated, and with the development keys. */
+async function withDatabase({ context, logOf, run }: Omit<Start, 'speed'>): Promise<Environment> {
+  const { environment, print } = context
+  const database = environment.database ?? (await startServer({ context, logOf, run }))
+  await migrateDatabase(database, logOf('migrate'))
+  const opened = openDatabase({
+    connection: database,
+    applicationName: 'orderwheel-dev',
+    maxConnections: 2,
+    onConnectionLost: () => {},
+  })
+  try {
+    await installPgBoss(opened.pool)
+    await storeDevelopmentKeys(opened.db)
+  } finally {
+    await opened.close()
+  }
+  if (environment.database) print('Using the PostgreSQL of DATABASE_URL.')
+  return { ...environment, database }
+}
+
+async function startServer({ context, logOf, run }: Omit<Start, 'speed'>) {
+  const { dataDirectory, port } = context.environment
+  const server = await startEmbeddedPostgres({
+    dataDirectory: join(dataDirectory, 'postgres'),
+    owner: `http://127.0.0.1:${port}`,
+    log: logOf('postgres'),
+  })
+  const failed = server.ended.then((lastWords) => {
+    throw new OrderwheelError('database', `The embedded PostgreSQL ended by itself: ${lastWords}`)
+  })
+  run.add({ name: 'PostgreSQL', stop: () => server.stop(), failed })
+  if (server.note) context.print(server.note)
+  return server.connection
+}

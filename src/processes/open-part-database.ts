@@ -1,0 +1,16 @@
+import { databaseOf } from '#base/environment.ts'
+import { openDatabase, type Database } from '#database/open-database.ts'
+
+import type { Setting } from './setting.ts'
+
+/** The connections of one part; a DBA sees them as `orderwheel-<part>`. */
+export function openPartDatabase(part: string, { environment, run, logOf }: Setting): Database {
+  const database = openDatabase({
+    connection: databaseOf(environment),
+    applicationName: `orderwheel-${part}`,
+    maxConnections: environment.databasePoolSize,
+    onConnectionLost: (error) => logOf(part).warn({ err: error }, 'connection lost, reconnecting'),
+  })
+  run.add({ name: `connections of ${part}`, stop: () => database.close() })
+  return database
+}

@@ -1,0 +1,36 @@
+import { databaseOf } from '#base/environment.ts'
+import { createLog } from '#base/log.ts'
+import { runUntilSignal } from '#base/run-until-signal.ts'
+import type { Context } from '#cli/command.ts'
+import { loadConfig } from '#config/load-config.ts'
+
+import type { Setting } from './setting.ts'
+
+/**
+ * Runs a production process until it is asked to stop, or until `until`, when given, resolves.
+ * Answers the exit code.
+ */
+export async function runProcess(
+  { environment }: Context,
+  start: (setting: Setting) => Promise<void>,
+  until?: () => Promise<void>,
+): Promise<number> {
+  databaseOf(environment)
+  const config = await loadConfig({
+    path: environment.configFile,
+    environment: environment.variables,
+  })
+  const logOf = (part: string) => createLog(part, environment.logLevel ?? 'info')
+  await runUntilSignal({
+    async start(run) {
+      run.add({ name: 'targets', stop: () => closeTargets(config.targets) })
+      await start({ environment, config, run, logOf })
+    },
+    ...(until ? { until } : {}),
+  })
+  return 0
+}
+
+export async function closeTargets(targets: readonly { close(): Promise<void> }[]): Promise<void> {
+  await Promise.all(targets.map((target) => target.close()))
+}

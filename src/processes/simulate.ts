@@ -1,0 +1,30 @@
+import { createLog } from '#base/log.ts'
+import { runUntilSignal } from '#base/run-until-signal.ts'
+import { defineCommand } from '#cli/command.ts'
+import { startSimulator } from '#simulator/start-simulator.ts'
+
+export const simulate = defineCommand({
+  name: 'simulate',
+  summary: 'Plays the demo shop’s slow targets: HTTP and SMTP',
+  usage: '[--speed <number>]',
+  options: {
+    speed: { type: 'string', value: 'number', summary: 'Divides the latencies (default 1)' },
+  },
+  async run({ values }, { environment, print }) {
+    await runUntilSignal({
+      async start(run) {
+        const simulator = await startSimulator({
+          port: environment.simulatorPort,
+          smtpPort: environment.smtpPort,
+          speed: Number(values.speed ?? '1'),
+          log: createLog('simulator', environment.logLevel ?? 'warn'),
+        })
+        run.add({ name: 'simulator', stop: () => simulator.stop() })
+        print(
+          `Simulated targets at ${simulator.url}, mail server at ${simulator.smtpUrl}. Ctrl-C stops.`,
+        )
+      },
+    })
+    return 0
+  },
+})

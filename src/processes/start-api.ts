@@ -1,0 +1,56 @@
+import { OrderwheelError } from '#base/errors.ts'
+import { createNotifier } from '#database/notify.ts'
+import { latestMigration, whyNotReady } from '#database/schema-version.ts'
+import { buildApp } from '#http/build-app.ts'
+
+import { openPartDatabase } from './open-part-database.ts'
+import type { Setting } from './setting.ts'
+
+/**
+ * Starts the HTTP API and answers its URL. It listens before the database is there or migrated;
+ * `/readyz` says why it is not ready. Throws `port-taken`.
+ */
+export async function startApi(setting: Setting): Promise<string> {
+  const { environment, run, logOf } = setting
+  const log = logOf('api')
+  const { db, pool } = openPartDatabase('api', setting)
+  const notify = createNotifier(pool, 'orderwheel_outbox', log)
+  const latest = await latestMigration()
+  const app = await buildApp({
+    pool,
+    db,
+    log,
+    production: environment.production,
+    outboxChanged: () => notify(),
+    async schemaReady() {
+      const reason = await whyNotReady(db, latest)
+      return reason === undefined ? { ready: true } : { ready: false, reason }
+    },
+  })
+  run.add({ name: 'api', stop: () => app.close() })
+  const { host, port } = environment
+  try {
+    return await app.listen({ host, port })
+  } catch (error) {
+    throw explain(error, host, port)
+  }
+}
+
+function explain(error: unknown, host: string, port: number): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE' || code === 'EACCES') {
+    const why = code === 'EACCES' ? 'may not be used by this user' : 'is taken'
+    return new OrderwheelError(
+      'port-taken',
+      `Port ${port} of ${host}, wanted for the API, ${why}. Stop what uses it, or set PORT to another port.`,
+      { cause: error },
+    )
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new OrderwheelError(
+      'config',
+      `HOST is "${host}", which is not an address of this machine: write 127.0.0.1, or 0.0.0.0 for all of its addresses.`,
+      { cause: error },
+    )
+  return error
+}

@@ -1,0 +1,32 @@
+import { databaseOf } from '#base/environment.ts'
+import { listen } from '#database/listen.ts'
+import { createNotifier } from '#database/notify.ts'
+import { startRelay as run, type RelayOptions } from '#relay/run-relay.ts'
+
+import { openQueues } from './open-queues.ts'
+import type { Setting } from './setting.ts'
+
+/** Starts relaying: woken by the api's notifications, polling as the floor. */
+export async function startRelay(setting: Setting): Promise<void> {
+  const options = await openRelay(setting)
+  const relay = run(options)
+  setting.run.add({ name: 'relay', stop: () => relay.stop() })
+  const listener = listen({
+    connection: setting.environment.directDatabase ?? databaseOf(setting.environment),
+    channel: 'orderwheel_outbox',
+    onNotification: relay.wake,
+    applicationName: 'orderwheel-relay-listen',
+    log: options.log,
+  })
+  setting.run.add({ name: 'listener of relay', stop: () => listener.close() })
+}
+
+/** What a relay works with: for a single pass, too. */
+export async function openRelay(setting: Setting): Promise<RelayOptions> {
+  const { config, logOf } = setting
+  const log = logOf('relay')
+  const { db, pool, boss } = await openQueues('relay', setting)
+  const notify = createNotifier(pool, 'orderwheel_jobs', log)
+  const { targets, routes } = config
+  return { db, boss, targets, routes, log, jobsAdded: (names) => notify(...names) }
+}

@@ -1,0 +1,33 @@
+import { databaseOf } from '#base/environment.ts'
+import { listen } from '#database/listen.ts'
+import { createNotifier } from '#database/notify.ts'
+import { startWorker as run, type Worker } from '#deliveries/run-worker.ts'
+
+import { openQueues } from './open-queues.ts'
+import type { Setting } from './setting.ts'
+
+/** Starts calling targets, all or only some: woken by notifications, polling as the floor. */
+export async function startWorker(setting: Setting, only?: readonly string[]): Promise<Worker> {
+  const { config, environment, logOf } = setting
+  const log = logOf('worker')
+  const { db, pool, boss } = await openQueues('worker', setting)
+  const notify = createNotifier(pool, 'orderwheel_jobs', log)
+  const worker = run({
+    db,
+    boss,
+    log,
+    targets: config.targets,
+    ...(only ? { only } : {}),
+    jobsAdded: (names) => notify(...names),
+  })
+  setting.run.add({ name: 'worker', stop: () => worker.stop() })
+  const listener = listen({
+    connection: environment.directDatabase ?? databaseOf(environment),
+    channel: 'orderwheel_jobs',
+    onNotification: (names) => worker.wake(names.split(',').filter(Boolean)),
+    applicationName: 'orderwheel-worker-listen',
+    log,
+  })
+  setting.run.add({ name: 'listener of worker', stop: () => listener.close() })
+  return worker
+}

@@ -1,0 +1,24 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+
+export type TimelineEntry = {
+  at: Date
+  /** `order received`, a message's kind, an attempt's outcome, `dead letter`. */
+  event: string
+  target: string | null
+  attempt: number | null
+  /** The reason, when there is one. */
+  detail: string | null
+}
+
+/** One order's whole story in time order, from the view a DBA reads too. */
+export async function readTimeline(db: Db, orderId: string): Promise<TimelineEntry[]> {
+  const { rows } = await sql<TimelineEntry>`
+    select at, event, target, attempt, detail
+      from orderwheel.order_timeline
+     where order_id = ${orderId}
+     -- What has no attempt comes first: within one transaction all of it has the same time.
+     order by at, attempt nulls first, target nulls first`.execute(db)
+  return rows
+}
