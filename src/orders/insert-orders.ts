@@ -36,14 +36,14 @@ const statement = {
   name: 'insert-orders',
   rowMode: 'array' as const,
   query_timeout: answerWithinMilliseconds,
-  // `order by external_id`: two batches that hold the same orders lock them in the same order, so neither
+  // `order by e`, the external id: two batches that hold the same orders lock them in the same order, so neither
   // can wait for the other. `on conflict do nothing` without a column: the race between two requests for
   // either unique index, key or external id, is lost quietly here and explained by find-conflicts.ts.
   text: `
     with incoming as materialized (
       select n, uuidv7() as id, e as external_id, a as api_key_id, k as idempotency_key, f as fingerprint, d as document
         from jsonb_to_recordset($1::jsonb) as o(n integer, e text, a uuid, k text, f text, d jsonb)
-       order by e
+       order by e, n
     ), placed as (
       insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document)
       select id, external_id, api_key_id, idempotency_key, decode(fingerprint, 'hex'), document from incoming
