@@ -8,13 +8,15 @@ import type { TargetOptions } from './target.ts'
  * that undici ends what the signal should have ended.
  */
 export function openAgent(
-  { concurrency, timeoutSeconds }: TargetOptions,
+  { concurrency, timeoutSeconds, idempotent }: TargetOptions,
   connect?: buildConnector.connector,
 ): Agent {
   const milliseconds = timeoutSeconds * 1_000
   return new Agent({
     connections: concurrency,
-    pipelining: 1,
+    // 0 is a new connection for each call: a kept one can be closed by the target just as the next request
+    // is written, and then nobody knows whether it was read.
+    pipelining: idempotent ? 1 : 0,
     // One request a connection at a time: a connection that ends says which request it was.
     allowH2: false,
     connect: connect ?? { timeout: milliseconds },

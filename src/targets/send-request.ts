@@ -19,7 +19,7 @@ export type HttpAnswer = {
   /** There was more than `maxAnswerBytes`. */
   truncated: boolean
   /** The text as JSON; undefined when it is not. */
-  json(): unknown
+  json: () => unknown
 }
 
 /** What became of one request: the difference between the last two decides whether repeating it is safe. */

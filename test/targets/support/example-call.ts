@@ -1,0 +1,25 @@
+import { exampleOrder } from '#messages/example-order.ts'
+import type { Call } from '#targets/target.ts'
+
+/** One try at telling a target of the example order, with a deadline of its own. */
+export function exampleCall({ deadlineSeconds = 30, ...call }: ExampleCall = {}): Call {
+  return {
+    order: {
+      ...exampleOrder('WEB-10042'),
+      id: '0199ad5e-6c1f-7a68-9a5e-0d5b3c3f1a01',
+      receivedAt: '2026-11-22T10:15:01.000Z',
+    },
+    message: {
+      id: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02',
+      kind: 'order.placed',
+      payload: null,
+      createdAt: '2026-11-22T10:15:01.000Z',
+    },
+    attempt: 1,
+    idempotencyKey: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02:erp',
+    signal: AbortSignal.timeout(deadlineSeconds * 1_000),
+    ...call,
+  }
+}
+
+type ExampleCall = Partial<Call> & { deadlineSeconds?: number }
