@@ -26,7 +26,7 @@ export type RunOptions = {
 }
 
 /**
- * Runs until SIGINT or SIGTERM, then stops every part; a second signal ends the process at once.
+ * Runs until SIGINT, SIGTERM or SIGHUP, then stops every part; a second signal ends the process at once.
  * Resolves when all have stopped; throws what made the start or a part fail, after stopping the rest.
  */
 export async function runUntilSignal(options: RunOptions): Promise<void> {
@@ -40,8 +40,11 @@ export async function runUntilSignal(options: RunOptions): Promise<void> {
     asked.abort()
     ended.resolve()
   })
+  let stopping = false
   const add = (part: Part) => {
-    parts.push(part)
+    // Starting went on beside what failed.
+    if (stopping) void part.stop().catch(() => {})
+    else parts.push(part)
     part.failed?.catch(ended.reject)
   }
   try {
@@ -49,6 +52,7 @@ export async function runUntilSignal(options: RunOptions): Promise<void> {
     if (options.until && !asked.signal.aborted) await Promise.race([options.until(), ended.promise])
     else await ended.promise
   } finally {
+    stopping = true
     await stopAll(parts, options.stopSeconds ?? 13)
     forget()
   }
@@ -66,6 +70,9 @@ async function startUnlessStopped(start: () => Promise<void>, signal: AbortSigna
 /** npm forwards the Ctrl-C that the terminal has sent to everybody already: that is one signal, not two. */
 const sameSignalMs = 500
 
+// SIGHUP: the terminal was closed.
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 function listenForSignals(first: (signal: string) => void): () => void {
   let firstAt: number | undefined
   const onSignal = (signal: NodeJS.Signals) => {
@@ -74,11 +81,9 @@ function listenForSignals(first: (signal: string) => void): () => void {
       first(signal)
     } else if (performance.now() - firstAt > sameSignalMs) process.exit(130)
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  for (const name of signals) process.on(name, onSignal)
   return () => {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    for (const name of signals) process.off(name, onSignal)
   }
 }
 

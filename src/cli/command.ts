@@ -102,7 +102,11 @@ function explain(error: unknown, args: string[], options: string[]): string {
 
 /** The command line is wrong: what, and where to read more. */
 export function usageError(name: string, what: string): OrderwheelError {
-  return new OrderwheelError('usage', `orderwheel ${name}: ${what}. See orderwheel ${name} --help`)
+  const end = what.endsWith('?') ? '' : '.'
+  return new OrderwheelError(
+    'usage',
+    `orderwheel ${name}: ${what}${end} See orderwheel ${name} --help`,
+  )
 }
 
 function describe({ name, summary, usage, options }: Definition<Record<string, Option>>): string {

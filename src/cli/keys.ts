@@ -77,7 +77,7 @@ function readScopes(given: string[]): Scope[] {
   if (unknown !== undefined)
     throw usageError(
       name,
-      `there is no scope "${unknown}"${suggestName(unknown, scopes)}; there are ${scopes.join(', ')}`,
+      `there is no scope "${unknown}"${suggestName(unknown, scopes) || `; there are ${scopes.join(', ')}`}`,
     )
   if (written.length === 0)
     throw usageError(name, `create needs --scope: one or more of ${scopes.join(', ')}`)

@@ -8,7 +8,7 @@ import type { Log } from '#base/log.ts'
 import { findBinaries } from './find-binaries.ts'
 import { placeServer } from './place-server.ts'
 import { prepareData, superuser } from './prepare-data.ts'
-import { freePort } from './free-port.ts'
+import { freePort, lastPort } from './free-port.ts'
 import { serverAccount } from './server-account.ts'
 import { spawnServer, type ServerProcess } from './spawn-server.ts'
 import { ownerPrefix, stopLeftover } from './stop-leftover.ts'
@@ -16,9 +16,9 @@ import { ownerPrefix, stopLeftover } from './stop-leftover.ts'
 export type EmbeddedPostgresOptions = {
   /** Created when absent, found again by the next start. Its parent folder must be writable. */
   dataDirectory: string
-  /** Default: a free one, another one each time. */
+  /** Default: the one of last time when it is free, else any free one. */
   port?: number
-  /** Shown to a second start of the same data, for example `http://127.0.0.1:8080`. At most 30 characters. */
+  /** Shown to a second start of the same data, for example `at http://127.0.0.1:8080`. At most 30 characters. */
   owner?: string
   /** Added to the server's defaults, which are durable. */
   settings?: Record<string, string>
@@ -66,7 +66,7 @@ export async function startEmbeddedPostgres(
   }
   const { server, connection, owner } = options.port
     ? await start(options.port)
-    : await withFreePort(start)
+    : await withFreePort(place.dataDirectory, start)
   options.log?.info({ port: connection.port, data: place.dataDirectory }, 'PostgreSQL started')
 
   let stopping: Promise<void> | undefined
@@ -96,10 +96,15 @@ function settingsFor(port: number): Record<string, string> {
 }
 
 /** Somebody may take the port between our looking and the server's binding. */
-async function withFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+async function withFreePort<T>(
+  dataDirectory: string,
+  start: (port: number) => Promise<T>,
+): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await start(await freePort())
+      // The same again, so that a DBA's psql and a pasted DATABASE_URL survive a restart.
+      const port = tries === 1 ? await freePort(await lastPort(dataDirectory)) : await freePort()
+      return await start(port)
     } catch (error) {
       if (tries === 5 || !/Address already in use/i.test(String(error))) throw error
     }
@@ -112,7 +117,7 @@ async function whenReady(
   connection: pg.ClientConfig,
   owner = '',
 ): Promise<pg.Client> {
-  const application_name = `${ownerPrefix} process ${process.pid} ${owner}`.trim()
+  const application_name = [ownerPrefix, `process ${process.pid}`, owner].join(' ').trim()
   let ended: string | undefined
   void server.ended.then((lastWords) => (ended = lastWords))
   // Crash recovery of a big database takes a while.

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   chmod,
   chown,
@@ -15,7 +14,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 
 import { OrderwheelError } from '#base/errors.ts'
 
-import { checkout, type Binaries } from './find-binaries.ts'
+import type { Binaries } from './find-binaries.ts'
+import { reachableFolder, shortHash } from './reachable-folder.ts'
 import { canEnter, canRun, type Account } from './server-account.ts'
 
 export type Place = {
@@ -101,25 +101,4 @@ async function openForReading(folder: string): Promise<void> {
     const executable = entry.isDirectory() || ((await lstat(path)).mode & 0o100) !== 0
     await chmod(path, executable ? 0o755 : 0o644)
   }
-}
-
-/** A folder of root's below `/var/tmp`, one per checkout, that everyone may pass through. */
-async function reachableFolder(account: Account): Promise<string> {
-  const owner = process.getuid?.() ?? 0
-  const folder = join('/var/tmp', `orderwheel-${owner}-${shortHash(checkout)}`)
-  await mkdir(folder, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  // The name can be guessed and anyone may create it first: then the server would run that person's program.
-  const found = await lstat(folder)
-  const ours = found.isDirectory() && found.uid === owner && (found.mode & 0o022) === 0
-  if (ours && canEnter(account, folder)) return folder
-  throw new OrderwheelError(
-    'config',
-    `PostgreSQL cannot keep its files in ${folder}: it is not a folder of root's that others may enter but not write. Remove it, start as an ordinary user, or set DATABASE_URL.`,
-  )
-}
-
-function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }

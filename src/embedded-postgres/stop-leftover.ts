@@ -13,7 +13,14 @@ import { isAlive } from './server-account.ts'
 /** Begins the `application_name` of the connection that every start holds for as long as it lives. */
 export const ownerPrefix = 'orderwheel-owner'
 
-type Leftover = { pid: number; port: number; data: string; password: string }
+type Leftover = {
+  pid: number
+  port: number
+  data: string
+  password: string
+  /** Unix time. */
+  startedAt: number
+}
 
 /**
  * Stops the server that a killed previous run left behind. Throws `already-running` when the run that
@@ -24,11 +31,25 @@ export async function stopLeftover(dataDirectory: string): Promise<void> {
   if (!leftover) return
   const owner = await findOwner(leftover)
   if (owner) throw alreadyRunning(owner)
-  process.kill(leftover.pid, 'SIGINT')
+  await endServer(leftover)
+}
+
+async function endServer({ pid, data }: Leftover): Promise<void> {
+  signal(pid, 'SIGINT')
   const quit = AbortSignal.timeout(10_000)
-  while (isAlive(leftover.pid)) {
-    if (quit.aborted) process.kill(leftover.pid, 'SIGQUIT')
+  // Not whether it is alive: where nobody reaps orphans it stays as a zombie.
+  while (await isServerOf(pid, data)) {
+    if (quit.aborted) signal(pid, 'SIGQUIT')
     await setTimeout(quit.aborted ? 1_000 : 50)
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // It ended by itself a moment ago.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 
@@ -44,7 +65,7 @@ async function findLeftover(dataDirectory: string): Promise<Leftover | undefined
     return undefined
   }
   const password = await readFile(join(dataDirectory, 'password'), 'utf8')
-  return { pid, port: Number(lines[3]), data, password }
+  return { pid, port: Number(lines[3]), data, password, startedAt: Number(lines[2]) }
 }
 
 async function isServerOf(pid: number, data: string): Promise<boolean> {
@@ -55,15 +76,18 @@ async function isServerOf(pid: number, data: string): Promise<boolean> {
   return ps.stdout.includes(data)
 }
 
-/** Waits a little for an owner to show up: another start may be between starting the server and connecting. */
+/**
+ * The owner's connection, which it opens as soon as the server answers: a young server's may be still to
+ * come, so it is waited for a little.
+ */
 async function findOwner(leftover: Leftover): Promise<string | undefined> {
-  const deadline = AbortSignal.timeout(2_000)
-  while (!deadline.aborted && isAlive(leftover.pid)) {
+  const isYoung = Date.now() / 1_000 - leftover.startedAt < 10
+  const deadline = AbortSignal.timeout(isYoung ? 2_000 : 0)
+  for (;;) {
     const owner = await askForOwner(leftover).catch(() => undefined)
-    if (owner) return owner
+    if (owner || deadline.aborted) return owner
     await setTimeout(100)
   }
-  return undefined
 }
 
 async function askForOwner(leftover: Leftover): Promise<string | undefined> {

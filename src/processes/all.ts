@@ -20,7 +20,9 @@ export const all = defineCommand({
     }),
 })
 
-/** Relay and worker at the same time: each waits for the database. */
+/** Relay and worker at the same time: each waits for the database. Rejects when both have ended starting. */
 export async function startBehind(setting: Setting): Promise<void> {
-  await Promise.all([startWorker(setting), startRelay(setting)])
+  const starts = await Promise.allSettled([startWorker(setting), startRelay(setting)])
+  const failed = starts.find((start) => start.status === 'rejected')
+  if (failed) throw failed.reason
 }

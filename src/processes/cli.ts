@@ -78,7 +78,10 @@ function unknown(name: string | undefined): OrderwheelError {
     name === undefined
       ? 'orderwheel needs a command'
       : `orderwheel knows no command "${name}"${suggestName(name, names)}`
-  return new OrderwheelError('usage', `${what}. See orderwheel --help`)
+  return new OrderwheelError(
+    'usage',
+    `${what}${what.endsWith('?') ? '' : '.'} See orderwheel --help`,
+  )
 }
 
 function help(): string {

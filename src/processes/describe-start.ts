@@ -1,32 +1,43 @@
 import { exampleOrder } from '#messages/example-order.ts'
 
-/** What `orderwheel dev` prints when everything runs. */
-export function describeStart({
-  url,
-  simulator,
-}: {
+type Started = {
   url: string
   simulator: { url: string; smtpUrl: string }
-}): string {
-  // Unique per start, and short enough to type: seconds of the day, in the demo's own words.
+  /** Of the embedded server; absent when DATABASE_URL names another. */
+  databaseUrl: string | undefined
+}
+
+/** What `orderwheel dev` prints when everything runs. */
+export function describeStart({ url, simulator, databaseUrl }: Started): string {
+  // Another number at each start: an order number is good once.
   const externalId = `WEB-${Date.now().toString(36).toUpperCase()}`
   return `
 Orderwheel is running.
 
-  API               ${url}
-  API reference     ${url}/docs
-  simulated targets ${simulator.url}   mails: ${simulator.url}/mailbox
-  development key   ow_dev_storefront
+  API                ${url}
+  API reference      ${url}/docs
+  simulated targets  ${simulator.url}
+  development key    ow_dev_storefront
 
 Send an order (paste this into another terminal):
 
 ${curl(url, externalId)}
 
-Then see what became of it:
+See what became of it:
 
 curl -s '${url}/orders?externalId=${externalId}' -H 'Authorization: Bearer ow_dev_storefront'
-
+${databaseUrl === undefined ? '' : describeDatabase(databaseUrl, externalId)}
 Ctrl-C stops everything; the next start finds the orders again.
+`
+}
+
+function describeDatabase(databaseUrl: string, externalId: string): string {
+  return `
+Or with the other commands, which take the database from the environment:
+
+export DATABASE_URL='${databaseUrl}'
+npx orderwheel order ${externalId}
+npx orderwheel status
 `
 }
 

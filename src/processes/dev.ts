@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 
-import type { Environment } from '#base/environment.ts'
+import { databaseOf, type Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
 import { runUntilSignal, type Run } from '#base/run-until-signal.ts'
 import { defineCommand, usageError, type Context } from '#cli/command.ts'
+import { explainDatabaseErrors, withConnections } from '#cli/with-database.ts'
 import { loadConfig } from '#config/load-config.ts'
 import { migrateDatabase } from '#database/migrate.ts'
-import { openDatabase } from '#database/open-database.ts'
 import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { installPgBoss } from '#queues/open-boss.ts'
@@ -14,8 +15,8 @@ import { startSimulator } from '#simulator/start-simulator.ts'
 
 import { startBehind } from './all.ts'
 import { createDevLogs, type LogOf } from './create-dev-logs.ts'
-import { closeTargets } from './run-process.ts'
 import { describeStart } from './describe-start.ts'
+import { closeTargets } from './run-process.ts'
 import { fillIn, simulatedVariables } from './simulated-variables.ts'
 import { startApi } from './start-api.ts'
 
@@ -61,7 +62,12 @@ function refuseProduction({ production }: Environment): void {
 type Start = { context: Context; speed: number; logOf: LogOf; run: Run }
 
 async function start({ context, speed, logOf, run }: Start): Promise<void> {
-  const environment = await withDatabase({ context, logOf, run })
+  const databaseUrl = context.environment.database
+    ? undefined
+    : await startServer({ context, logOf, run })
+  const environment = withDatabaseUrl(context.environment, databaseUrl)
+  await explainDatabaseErrors(() => prepareDatabase(environment, logOf('migrate')))
+  run.signal.throwIfAborted()
   const simulator = await startSimulator({
     port: environment.simulatorPort,
     smtpPort: environment.smtpPort,
@@ -76,37 +82,17 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
   run.add({ name: 'targets', stop: () => closeTargets(config.targets) })
   const setting = { environment, config, run, logOf }
   await startBehind(setting)
+  run.signal.throwIfAborted()
   const url = await startApi(setting)
-  // Asked to stop while starting: nothing to invite anybody to.
-  if (!run.signal.aborted) context.print(describeStart({ url, simulator }))
+  context.print(describeStart({ url, simulator, databaseUrl }))
 }
 
-/** The environment with a database in it: migrated, and with the development keys. */
-async function withDatabase({ context, logOf, run }: Omit<Start, 'speed'>): Promise<Environment> {
-  const { environment, print } = context
-  const database = environment.database ?? (await startServer({ context, logOf, run }))
-  await migrateDatabase(database, logOf('migrate'))
-  const opened = openDatabase({
-    connection: database,
-    applicationName: 'orderwheel-dev',
-    maxConnections: 2,
-    onConnectionLost: () => {},
-  })
-  try {
-    await installPgBoss(opened.pool)
-    await storeDevelopmentKeys(opened.db)
-  } finally {
-    await opened.close()
-  }
-  if (environment.database) print('Using the PostgreSQL of DATABASE_URL.')
-  return { ...environment, database }
-}
-
-async function startServer({ context, logOf, run }: Omit<Start, 'speed'>) {
+/** Answers the URL of the embedded server. */
+async function startServer({ context, logOf, run }: Omit<Start, 'speed'>): Promise<string> {
   const { dataDirectory, port } = context.environment
   const server = await startEmbeddedPostgres({
     dataDirectory: join(dataDirectory, 'postgres'),
-    owner: `http://127.0.0.1:${port}`,
+    owner: `at http://127.0.0.1:${port}`,
     log: logOf('postgres'),
   })
   const failed = server.ended.then((lastWords) => {
@@ -114,5 +100,20 @@ async function startServer({ context, logOf, run }: Omit<Start, 'speed'>) {
   })
   run.add({ name: 'PostgreSQL', stop: () => server.stop(), failed })
   if (server.note) context.print(server.note)
-  return server.connection
+  return server.connectionString
+}
+
+function withDatabaseUrl(environment: Environment, databaseUrl: string | undefined): Environment {
+  return databaseUrl === undefined
+    ? environment
+    : { ...environment, database: { connectionString: databaseUrl } }
+}
+
+/** Migrates, and makes the development keys valid. */
+async function prepareDatabase(environment: Environment, log: Log): Promise<void> {
+  await migrateDatabase(databaseOf(environment), log)
+  await withConnections(environment, async ({ db, pool }) => {
+    await installPgBoss(pool)
+    await storeDevelopmentKeys(db)
+  })
 }

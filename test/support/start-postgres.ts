@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -34,13 +34,19 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       max_connections: '200',
     },
   })
-  const { host, port, user, password } = server.connection
-  await createTemplate({ host, port, user, password })
-  project.provide('postgres', { host, port, user, password })
-  return async () => {
+  const stop = async () => {
     await server.stop()
     await rm(folder, { recursive: true, force: true })
   }
+  try {
+    const { host, port, user, password } = server.connection
+    await createTemplate({ host, port, user, password })
+    project.provide('postgres', { host, port, user, password })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return stop
 }
 
 const prefix = 'orderwheel-test-'
@@ -49,10 +55,14 @@ const prefix = 'orderwheel-test-'
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1]
-    if (!pid || isAlive(Number(pid))) continue
+    if (!pid || isAlive(Number(pid)) || !(await isOurs(join(tmpdir(), name)))) continue
     await stopLeftover(join(tmpdir(), name, 'postgres'))
     await rm(join(tmpdir(), name), { recursive: true, force: true })
   }
+}
+
+async function isOurs(folder: string): Promise<boolean> {
+  return (await lstat(folder)).uid === process.getuid?.()
 }
 
 async function createTemplate(server: pg.ClientConfig): Promise<void> {
