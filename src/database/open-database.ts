@@ -20,7 +20,7 @@ export type DatabaseOptions = {
   applicationName: string
   /** Connections this process may hold at most. */
   maxConnections: number
-  /** Called when an idle connection breaks; the pool replaces it by itself. */
+  /** Called for each connection that breaks; the pool replaces it by itself. */
   onConnectionLost: (error: Error) => void
 }
 
@@ -37,7 +37,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
   })
-  pool.on('error', options.onConnectionLost)
+  // A client that breaks while a transaction has it is listened to by nobody else, and an error event
+  // without a listener ends the process. The statement in flight, or the next one, rejects as well.
+  pool.on('connect', (client) => client.on('error', options.onConnectionLost))
+  // Said already: the pool repeats its idle clients' errors.
+  pool.on('error', () => {})
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return { db, pool, close: () => db.destroy() }
 }

@@ -1,0 +1,46 @@
+import type { Simulator } from '#simulator/start-simulator.ts'
+
+/** The variables of the shipped configuration file, pointing to a simulator. */
+export function demoEnvironment(simulator: Simulator): Record<string, string> {
+  return {
+    ERP_URL: `${simulator.url}/erp`,
+    ANALYTICS_URL: `${simulator.url}/analytics`,
+    PARTNER_URL: `${simulator.url}/partner-webhook`,
+    PARTNER_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+    PARTNER_ALLOW_PRIVATE: '127.0.0.1',
+    SMTP_URL: simulator.smtpUrl,
+    EMAIL_FROM: 'Shop <orders@shop.example>',
+  }
+}
+
+export type RecordedCall = {
+  at: string
+  path: string
+  answered: number | null
+  idempotencyKey: string | null
+}
+
+/** What a simulated target was asked, oldest first. */
+export async function callsOf(simulator: Simulator, target: string): Promise<RecordedCall[]> {
+  const response = await fetch(`${simulator.url}/${target}/calls`)
+  return (await response.json()) as RecordedCall[]
+}
+
+export type RecordedMail = { to: string; subject: string; text: string; receivedAt: string }
+
+export async function mailsOf(simulator: Simulator): Promise<RecordedMail[]> {
+  return (await (await fetch(`${simulator.url}/mailbox`)).json()) as RecordedMail[]
+}
+
+/** Changes how a simulated target behaves; `smtp` is the mail server. */
+export async function behave(
+  simulator: Simulator,
+  target: string,
+  behaviour: object,
+): Promise<void> {
+  const response = await fetch(`${simulator.url}/${target}/behaviour`, {
+    method: 'PUT',
+    body: JSON.stringify(behaviour),
+  })
+  if (!response.ok) throw new Error(await response.text())
+}
