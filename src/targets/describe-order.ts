@@ -18,6 +18,7 @@ export function describeOrder(
   const language = knownLanguage(locale, languages)
   const write = amountFormat(order.currency, locale)
   const { totals } = order
+  const itemDiscount = order.items.reduce((sum, { discount }) => sum + discount, 0)
   return {
     order,
     message,
@@ -35,10 +36,10 @@ export function describeOrder(
       quantity: new Intl.NumberFormat(locale).format(item.quantity),
       attributes: Object.entries(item.attributes ?? {}).map(([name, value]) => ({ name, value })),
       unitPrice: write(item.unitPrice),
-      discount: item.discount > 0 ? write(-item.discount) : null,
-      total: write(item.quantity * item.unitPrice - item.discount),
+      total: write(item.quantity * item.unitPrice),
     })),
     shipping: (order.shipping ?? []).map(({ title, amount }) => ({ title, amount: write(amount) })),
+    itemDiscount: itemDiscount > 0 ? write(-itemDiscount) : null,
     discounts: (order.discounts ?? []).map(({ code, amount }) => ({
       code,
       amount: write(-amount),
@@ -46,7 +47,6 @@ export function describeOrder(
     taxIncluded: order.pricesIncludeTax,
     totals: {
       subtotal: write(totals.subtotal),
-      discount: totals.discount > 0 ? write(-totals.discount) : null,
       shipping: write(totals.shipping),
       tax: write(totals.tax),
       total: write(totals.total),

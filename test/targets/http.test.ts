@@ -4,6 +4,7 @@ import { http } from '#targets/http.ts'
 import { giveUp } from '#targets/outcome.ts'
 import { maxAnswerBytes } from '#targets/send-request.ts'
 
+import { createDeadline } from './support/create-deadline.ts'
 import { createTarget } from './support/create-target.ts'
 import { exampleCall } from './support/example-call.ts'
 import { freePort, startReceiver } from './support/start-receiver.ts'
@@ -101,9 +102,10 @@ test('a redirect is given up, and where it points is not called', async () => {
 })
 
 test('an ERP that never answers may have acted: the outcome is unknown when the deadline passes', async () => {
-  const erp = await startReceiver(() => {})
+  const { signal, pass } = createDeadline()
+  const erp = await startReceiver(pass)
   const target = createTarget('erp', http({ url: erp.url }))
-  expect(await target.call(exampleCall({ deadlineSeconds: 0.2 }))).toEqual({
+  expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'uncertain',
     reason: 'sent, but no answer: the deadline passed',
   })
@@ -111,13 +113,18 @@ test('an ERP that never answers may have acted: the outcome is unknown when the 
 })
 
 test('an answer that drips past the deadline is no answer', async () => {
+  const { signal, pass } = createDeadline()
   const erp = await startReceiver((response) => {
     response.writeHead(200).write('{"ok":')
-    const drip = setInterval(() => response.write(' '), 20)
+    let drops = 0
+    const drip = setInterval(() => {
+      response.write(' ')
+      if (++drops === 10) pass()
+    }, 10)
     response.on('close', () => clearInterval(drip))
   })
   const target = createTarget('erp', http({ url: erp.url }))
-  expect(await target.call(exampleCall({ deadlineSeconds: 0.3 }))).toMatchObject({
+  expect(await target.call(exampleCall({ signal }))).toMatchObject({
     kind: 'uncertain',
     reason: 'answered 200, but the answer did not end: the deadline passed',
     answer: { status: 200 },

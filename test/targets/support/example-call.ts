@@ -1,8 +1,8 @@
 import { exampleOrder } from '#messages/example-order.ts'
 import type { Call } from '#targets/target.ts'
 
-/** One try at telling a target of the example order, with a deadline of its own. */
-export function exampleCall({ deadlineSeconds = 30, ...call }: ExampleCall = {}): Call {
+/** One try at telling a target of the example order. */
+export function exampleCall(call: Partial<Call> = {}): Call {
   return {
     order: {
       ...exampleOrder('WEB-10042'),
@@ -17,9 +17,7 @@ export function exampleCall({ deadlineSeconds = 30, ...call }: ExampleCall = {})
     },
     attempt: 1,
     idempotencyKey: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02:erp',
-    signal: AbortSignal.timeout(deadlineSeconds * 1_000),
+    signal: AbortSignal.timeout(30_000),
     ...call,
   }
 }
-
-type ExampleCall = Partial<Call> & { deadlineSeconds?: number }
