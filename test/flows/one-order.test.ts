@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { createLog } from '#base/log.ts'
+import { storeDevelopmentKeys } from '#keys/development-keys.ts'
+import { exampleOrder } from '#messages/example-order.ts'
+import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
+
+import { behave, callsOf, demoEnvironment, mailsOf } from '../support/demo-environment.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  connectionString,
+  type OrderwheelProcess,
+  startOrderwheel,
+} from '../support/start-process.ts'
+import { testDatabase, type TestDatabase } from '../support/test-database.ts'
+
+let database: TestDatabase
+let simulator: Simulator
+let all: OrderwheelProcess
+let environment: Record<string, string>
+let url = ''
+
+beforeAll(async () => {
+  database = await testDatabase()
+  await storeDevelopmentKeys(database.db)
+  simulator = await startSimulator({
+    port: 0,
+    smtpPort: 0,
+    speed: 20,
+    log: createLog('test', 'silent'),
+  })
+  environment = {
+    ...demoEnvironment(simulator),
+    DATABASE_URL: connectionString(database.connection),
+    PORT: '0',
+  }
+  all = startOrderwheel(['all'], environment)
+  ;[, url = ''] = await all.said(/listening at (http:\/\/[\d.:]+)/i)
+})
+
+afterAll(async () => {
+  const code = await all.stop()
+  await simulator.stop()
+  await database.close()
+  expect(code).toBe(0)
+})
+
+test('an order goes all the way, the email after the ERP, and what each answered can be seen', async () => {
+  const placed = await post('WEB-10042')
+  expect(placed.status).toBe(202)
+  const order = await eventually(async () => {
+    const answer = await read('WEB-10042')
+    return answer.state === 'completed' && answer
+  })
+
+  const answers = order.deliveries.map(({ target, attempts }) => [target, attempts[0]?.answer])
+  expect(Object.fromEntries(answers)).toMatchObject({
+    erp: { status: 201, text: expect.stringContaining('erpNumber') },
+    'confirmation-email': { status: 250 },
+    'partner-webhook': { status: 200 },
+    analytics: { status: expect.any(Number) },
+  })
+  const [call] = await callsOf(simulator, 'erp')
+  const [mail] = await mailsOf(simulator)
+  expect(mail?.subject).toContain('WEB-10042')
+  expect(mail?.text).toMatch(/463,50\s€/)
+  expect(Date.parse(mail?.receivedAt ?? '')).toBeGreaterThan(Date.parse(call?.at ?? ''))
+
+  const story = startOrderwheel(['order', 'WEB-10042'], environment)
+  expect(await story.ended).toBe(0)
+  for (const word of ['order.placed', 'erp', 'confirmation-email', '201', '250', 'erpNumber']) {
+    expect(story.output()).toContain(word)
+  }
+})
+
+test('a storefront gets its answer while the ERP never gives one, and while it is down', async () => {
+  for (const behaviour of [{ hang: true }, { hang: false, outage: true }]) {
+    await behave(simulator, 'erp', behaviour)
+    const name = 'hang' in behaviour && behaviour.hang ? 'HANGS' : 'DOWN'
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, n) => post(`${name}-${n}`)))
+    expect(answers.map((answer) => answer.status)).toEqual(Array(30).fill(202))
+    await eventually(async () => {
+      const { deliveries } = await read(`${name}-29`)
+      return deliveries.find(({ target }) => target === 'partner-webhook')?.state === 'delivered'
+    })
+    const { deliveries } = await read(`${name}-0`)
+    expect(deliveries.find(({ target }) => target === 'erp')?.state).not.toBe('delivered')
+  }
+  await behave(simulator, 'erp', { hang: false, outage: false })
+})
+
+test('an order is told through api, relay and worker woken in turn, without waiting for a poll', async () => {
+  const { rows } = await database.pool.query<{ application_name: string; query: string }>(
+    `select application_name, query from pg_stat_activity
+      where datname = current_database() and query ilike 'listen%' order by 1`,
+  )
+  expect(rows).toEqual([
+    { application_name: 'orderwheel-relay-listen', query: 'listen orderwheel_outbox' },
+    { application_name: 'orderwheel-worker-listen', query: 'listen orderwheel_jobs' },
+  ])
+})
+
+test('a DBA sees every table and column of schema orderwheel explained', async () => {
+  const { rows } = await database.pool.query<{ name: string }>(`
+    select c.relname || coalesce('.' || a.attname, '') as name
+      from pg_class c
+      left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'v', 'p')
+       and (obj_description(c.oid, 'pg_class') is null or col_description(c.oid, a.attnum) is null)`)
+  expect(rows).toEqual([])
+  const reader = await database.pool.query<{ name: string }>(`
+    select table_name as name from information_schema.role_table_grants
+     where grantee = 'orderwheel_reader' order by 1`)
+  expect(reader.rows.map((row) => row.name)).toEqual([
+    'dead_letter_groups',
+    'order_timeline',
+    'stuck_deliveries',
+    'target_health',
+  ])
+})
+
+async function post(externalId: string): Promise<Response> {
+  return fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: {
+      authorization: 'Bearer ow_dev_storefront',
+      'idempotency-key': externalId,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify(exampleOrder(externalId)),
+  })
+}
+
+type Report = {
+  state: string
+  deliveries: { target: string; state: string; attempts: { answer: unknown }[] }[]
+}
+
+async function read(externalId: string): Promise<Report> {
+  const response = await fetch(`${url}/orders?externalId=${externalId}`, {
+    headers: { authorization: 'Bearer ow_dev_storefront' },
+  })
+  return (await response.json()) as Report
+}
