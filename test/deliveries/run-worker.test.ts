@@ -329,7 +329,7 @@ test('a slow target takes nothing from another one', async () => {
     testTarget('erp', { concurrency: 2, call: () => release.promise }),
     testTarget('analytics'),
   ])
-  const orders = []
+  const orders: { orderId: string }[] = []
   for (let i = 0; i < 10; i += 1) orders.push(await shop.placeOrder())
   await shop.relay()
   const worker = shop.startWorker()

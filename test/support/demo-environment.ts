@@ -32,7 +32,7 @@ export async function mailsOf(simulator: Simulator): Promise<RecordedMail[]> {
   return (await (await fetch(`${simulator.url}/mailbox`)).json()) as RecordedMail[]
 }
 
-/** Changes how a simulated target behaves; `smtp` is the mail server. */
+/** Changes how a simulated target behaves; `mailbox` is the mail server. */
 export async function behave(
   simulator: Simulator,
   target: string,

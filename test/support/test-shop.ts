@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 
 import { createLog } from '#base/log.ts'
+import type { Db } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
 import { startWorker, type Worker } from '#deliveries/run-worker.ts'
 import { exampleOrder } from '#messages/example-order.ts'
@@ -96,7 +97,6 @@ export async function openTestShop(targets: Target[], routes?: Routes) {
 }
 
 export type TestShop = Awaited<ReturnType<typeof openTestShop>>
-type Db = TestShop['db']
 
 async function insertOrder(db: Db): Promise<{ orderId: string; messageId: string }> {
   const externalId = `WEB-${randomUUID().slice(0, 18)}`
