@@ -43,7 +43,10 @@ function replaceReferences(
   if (Array.isArray(value)) return value.map(replaceMember)
   if (!isPlainObject(value)) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [key, replaceMember(member, key)]),
+    Object.entries(value)
+      // `process.env.ERP_URL` that is not set: left out.
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]) => [key, replaceMember(member, key)]),
   )
 }
 

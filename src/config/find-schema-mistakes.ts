@@ -4,6 +4,7 @@ import { Value } from 'typebox/value'
 
 import type { Mistake } from '#targets/target-kind.ts'
 
+import { settleChoices, type SchemaError } from './settle-choices.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** What `schema` finds wrong with the options given to `kind()`, in words. */
@@ -18,21 +19,13 @@ export function findSchemaMistakes(
 /** `unknownOption`: nothing reads it, so other checks need not wait for it to be mended. */
 export type SchemaMistake = Mistake & { unknownOption: boolean }
 
-type SchemaError = ReturnType<typeof Value.Errors>[number]
-
 function listErrors(schema: TSchema, value: unknown): SchemaError[] {
   const { maxErrors } = Settings.Get()
   // TypeBox stops at 8: the rest would come one start later.
   Settings.Set({ maxErrors: 1_000 })
   const errors = Value.Errors(schema, value)
   Settings.Set({ maxErrors })
-  const choices = errors.filter(({ keyword }) => keyword === 'anyOf')
-  return errors.filter(({ schemaPath, keyword }) => {
-    // What each branch of a choice dislikes says less than the choice itself; the innermost choice says most.
-    const inBranch = choices.some((choice) => schemaPath.startsWith(`${choice.schemaPath}/anyOf/`))
-    const hasInner = choices.some((choice) => choice.schemaPath.startsWith(`${schemaPath}/anyOf/`))
-    return keyword === 'anyOf' ? !hasInner : !inBranch
-  })
+  return settleChoices(errors)
 }
 
 function explain(kind: string, schema: TSchema, error: SchemaError): SchemaMistake[] {
@@ -42,7 +35,7 @@ function explain(kind: string, schema: TSchema, error: SchemaError): SchemaMista
   if (error.keyword === 'additionalProperties') {
     return error.params.additionalProperties.map((name) => ({
       path: inside(name),
-      message: `is not an option of ${kind}()${suggestName(name, namesOf(part))}`,
+      message: `is not an option of ${kind}()${suggestName(name, Object.keys(membersOf(part)))}`,
       unknownOption: true,
     }))
   }
@@ -72,12 +65,13 @@ type Part = { properties?: Record<string, Part>; anyOf?: Part[]; type?: string; 
 
 function partOf(schema: TSchema, instancePath: string): Part {
   let part: Part = schema
-  for (const name of instancePath.split('/').slice(1)) part = part.properties?.[name] ?? {}
+  for (const name of instancePath.split('/').slice(1)) part = membersOf(part)[name] ?? {}
   return part
 }
 
-function namesOf(part: Part): string[] {
-  return Object.keys(part.properties ?? {})
+/** Of an object, or of the object that is one of several choices. */
+function membersOf({ properties, anyOf }: Part): Record<string, Part> {
+  return properties ?? anyOf?.find((choice) => choice.properties)?.properties ?? {}
 }
 
 function choicesOf(part: Part): string[] {

@@ -11,7 +11,8 @@ import type { Call, TargetOptions } from './target.ts'
 
 /**
  * What a custom target does. Nothing returned is *delivered*; thrown is *try again* with the error's
- * message, and *uncertain* when it is `http`'s own error for a request that was sent and not answered.
+ * message, but *uncertain* after `signal` has aborted, and when it is `http`'s own error for a request
+ * that was sent and not answered.
  */
 export type Tell = (call: Call & { http: BoundHttp }) => Promise<Outcome | void>
 
@@ -41,11 +42,10 @@ export const customKind = kindOfTarget({
       kind: 'custom',
       call: async (call) => {
         const http = bindHttp(agent, call)
-        const told = options.tell({ ...toldOf(call), signal: call.signal, http })
-        return untilAborted(
-          told.then((said) => judge(name, said), explainThrown),
-          call.signal,
-        )
+        const tell = async () =>
+          judge(name, await options.tell({ ...toldOf(call), signal: call.signal, http }))
+        const outcome = tell().catch((error: unknown) => explainThrown(error, call.signal))
+        return untilAborted(outcome, call.signal)
       },
       close: () => agent.destroy(),
     }
@@ -58,9 +58,11 @@ function judge(name: string, said: unknown): Outcome {
   return readOutcome(said) ?? giveUp(`targets.${name} returned something else than an outcome`)
 }
 
-function explainThrown(error: unknown): Outcome {
-  return error instanceof RequestFailed
-    ? explainMissingAnswer(error.exchange)
+function explainThrown(error: unknown, signal: AbortSignal): Outcome {
+  if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
+  // Most likely a request of its own that the signal ended: sent or not, nobody knows.
+  return signal.aborted
+    ? uncertain(storableReason(`did not end: ${causeOf(error)}`))
     : tryAgain(storableReason(messageOf(error)))
 }
 
@@ -68,7 +70,7 @@ function explainThrown(error: unknown): Outcome {
 function untilAborted(outcome: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
   return new Promise((resolve) => {
     const abort = () => {
-      // One that does look at it gets the turn it needs to end by itself.
+      // One that does look at it gets the turn it needs to say more.
       setImmediate(() => resolve(uncertain(`did not end: ${causeOf(signal.reason)}`)))
     }
     if (signal.aborted) abort()

@@ -1,0 +1,241 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { checkConfig } from '#config/check-config.ts'
+import { custom, email, env, http, webhook } from '#config/index.ts'
+import { targetDefaults } from '#targets/target.ts'
+
+const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+const url = 'https://erp.example.com/orders'
+const mail = {
+  template: 'order-confirmation',
+  from: 'Shop <orders@shop.example>',
+  smtp: 'smtp://mail.example.com',
+}
+
+test('a configuration without mistakes becomes targets with every default filled in', async () => {
+  const { targets, routes } = check(
+    {
+      targets: {
+        erp: http({ url: env('ERP_URL'), retry: { attempts: 5 } }),
+        mail: email({ ...mail, after: ['erp'] }),
+        partner: webhook({ url, secret: env('PARTNER_SECRET') }),
+        loyalty: custom(async () => {}, { timeoutSeconds: 5, idempotent: false }),
+      },
+      routes: { 'order.placed': ['erp', 'mail', 'partner', 'loyalty'], 'order.cancelled': ['erp'] },
+    },
+    { ERP_URL: url, PARTNER_SECRET: `${secret} ${secret}` },
+  )
+  expect(targets).toMatchObject([
+    {
+      ...targetDefaults,
+      name: 'erp',
+      kind: 'http',
+      retry: { ...targetDefaults.retry, attempts: 5 },
+    },
+    { ...targetDefaults, name: 'mail', kind: 'email', after: ['erp'] },
+    { ...targetDefaults, name: 'partner', kind: 'webhook' },
+    { ...targetDefaults, name: 'loyalty', kind: 'custom', timeoutSeconds: 5, idempotent: false },
+  ])
+  expect(routes['order.cancelled']).toEqual(['erp'])
+  for (const target of targets) await target.close()
+})
+
+test('every mistake is said at once', () => {
+  const definition = {
+    targets: {
+      erp: { ...http({ url: 'erp', timeoutSecond: 30, method: 'SEND' } as never) },
+      Mail: email({ ...mail, from: 'nobody' }),
+      partner: webhook({ url: env('PARTNER_URL'), secret: 'whsec_short' }),
+      analytics: http({ url, after: ['epr'], concurrency: 0 }),
+      loyalty: { kind: 'htp', options: {} },
+      stock: 'https://stock.example.com',
+    },
+    routes: { 'order.place': ['erp'], 'order.placed': ['anaytics', 'erp', 'erp'] },
+    rutes: {},
+  }
+  expect(mistakesOf(definition)).toEqual([
+    'rutes: is not a setting of defineConfig(); did you mean routes?',
+    'targets.erp.timeoutSecond: is not an option of http(); did you mean timeoutSeconds?',
+    'targets.erp.method: must be one of GET, POST, PUT, PATCH, DELETE',
+    'targets.Mail: a target name has 1 to 40 small letters, digits and hyphens, and starts with a letter or digit',
+    'targets.Mail.from: must be one address like Shop <orders@shop.example>',
+    'targets.partner.url: the environment variable PARTNER_URL is not set',
+    'targets.partner.secret: must be whsec_ and the base64 of 24 to 64 random bytes, or several of them',
+    'targets.analytics.concurrency: must be at least 1',
+    'targets.loyalty: there is no kind of target htp; did you mean http? There are http(), email(), webhook(), custom()',
+    'targets.stock: must be what one of http(), email(), webhook(), custom() returns',
+    'routes.order.place: is not a kind of message; did you mean order.placed? There are order.placed, order.cancelled',
+    'routes.order.placed.0: there is no target anaytics; did you mean analytics?',
+    'routes.order.placed.2: erp is already in this route',
+    'targets.analytics.after: there is no target epr; did you mean erp?',
+  ])
+})
+
+test.each([
+  [{ timeoutSeconds: '30' }, 'timeoutSeconds: must be a number'],
+  [{ timeoutSeconds: 0 }, 'timeoutSeconds: must be at least 0.1'],
+  [{ timeoutSeconds: 3601 }, 'timeoutSeconds: must be at most 3600'],
+  [{ concurrency: 1.5 }, 'concurrency: must be a whole number'],
+  [{ idempotent: 'yes' }, 'idempotent: must be true or false'],
+  [{ after: 'crm' }, 'after: must be a list'],
+  [{ answer: 'ok' }, 'answer: must be a function'],
+  [{ headers: 'x: y' }, 'headers: must be an object or a function'],
+  [{ headers: { 'x-shop': 3 } }, 'headers.x-shop: must be text or a function'],
+  [{ retry: { delay: 3 } }, 'retry.delay: is not an option of http()'],
+  [
+    { retry: { maxDelaySecond: 3 } },
+    'retry.maxDelaySecond: is not an option of http(); did you mean maxDelaySeconds?',
+  ],
+  [
+    { retry: { delaySeconds: 60, maxDelaySeconds: 30 } },
+    'retry.maxDelaySeconds: is 30, less than retry.delaySeconds, which is 60',
+  ],
+  [
+    { retry: { delaySeconds: 7200 } },
+    'retry.maxDelaySeconds: is 3600, less than retry.delaySeconds, which is 7200',
+  ],
+  [{ url: undefined }, 'url: is missing'],
+  [{ url: '' }, 'url: is not a complete address like https://erp.example.com/orders'],
+  [{ url: 'ftp://erp' }, 'url: must start with http:// or https://, not ftp:'],
+  [{ url: 'https://a:%@erp' }, 'url: has a % in its user or password that has to be written %25'],
+])('http(%j) is told: %s', (options, mistake) => {
+  const target = http({ url, ...options } as never)
+  expect(mistakesOf({ targets: { erp: target }, routes: {} })).toEqual([`targets.erp.${mistake}`])
+})
+
+test.each([
+  [
+    { url: 'http://partner.example.com' },
+    'url: must be https, unless partner.example.com is added to allowPrivate',
+  ],
+  [
+    { url: 'https://169.254.169.254' },
+    'url: 169.254.169.254 is not on the public internet: add it to allowPrivate if it is meant',
+  ],
+  [
+    { allowPrivate: '10.0.0.0/8 10.0.0.0/99' },
+    'allowPrivate: 10.0.0.0/99 is no host, address or range like 10.0.0.0/8',
+  ],
+  [
+    { secret: [] },
+    'secret: must be whsec_ and the base64 of 24 to 64 random bytes, or several of them',
+  ],
+  [{ secret: 7 }, 'secret: must be text or a list'],
+])('webhook(%j) is told: %s', (options, mistake) => {
+  const target = webhook({ url, secret, ...options } as never)
+  expect(mistakesOf({ targets: { partner: target }, routes: {} })).toEqual([
+    `targets.partner.${mistake}`,
+  ])
+})
+
+test.each([
+  [{ smtp: 'mail.example.com' }, 'smtp: must be an address like smtp://user:password@host:587'],
+  [
+    { smtp: { host: 'mail', prt: 25 } },
+    'smtp.prt: is not an option of email(); did you mean port?',
+  ],
+  [{ smtp: { host: 'mail', port: 0 } }, 'smtp.port: must be at least 1'],
+  [{ smtp: 25 as never }, 'smtp: must be text or an object'],
+  [{ timeZone: 'Berlin' }, 'timeZone: must be a time zone like Europe/Berlin'],
+  [
+    { to: 'a@example.com, b@example.com' },
+    'to: must be one address like Shop <orders@shop.example>',
+  ],
+  [{ template: 'order' }, 'template: there is no template order; there are: order-confirmation'],
+  [
+    { template: '../http' },
+    'template: there is no template ../http; there are: order-confirmation',
+  ],
+])('email(%j) is told: %s', (options, mistake) => {
+  const target = email({ ...mail, ...options })
+  expect(mistakesOf({ targets: { mail: target }, routes: {} })).toEqual([`targets.mail.${mistake}`])
+})
+
+test('a template of one’s own with a mistake in its syntax is told with its file and line', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'orderwheel-templates-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const template = join(directory, 'mails', 'thanks')
+  mkdirSync(template, { recursive: true })
+  writeFileSync(join(template, 'subject.liquid'), 'Thanks')
+  writeFileSync(join(template, 'html.liquid'), '<p>\n{% if order.note %}</p>')
+  writeFileSync(join(template, 'text.liquid'), '{{ order.note | shout }}')
+  const definition = {
+    targets: { mail: email({ ...mail, template: 'thanks', templatesDirectory: './mails' }) },
+    routes: {},
+  }
+  const [first, ...others] = mistakesOf(definition, {}, directory)
+  expect(first).toMatch(
+    /^targets\.mail\.template: .*html\.liquid cannot be read as Liquid: .*line:2/,
+  )
+  expect(others).toEqual([])
+  writeFileSync(join(template, 'html.liquid'), '<p></p>')
+  expect(mistakesOf(definition, {}, directory)[0]).toContain('undefined filter: shout')
+})
+
+test('targets that would wait for ever are told', () => {
+  const wait = (...after: string[]) => custom(async () => {}, { after })
+  const definition = {
+    targets: { a: wait('c'), b: wait('a'), c: wait('b'), d: wait('d'), e: wait('f'), f: wait() },
+    routes: { 'order.placed': ['a', 'b', 'c', 'd', 'e', 'f'], 'order.cancelled': ['e'] },
+  }
+  expect(mistakesOf(definition)).toEqual([
+    'targets.a.after: waits in a circle: a → c → b → a',
+    'targets.b.after: waits in a circle: b → a → c → b',
+    'targets.c.after: waits in a circle: c → b → a → c',
+    'targets.d.after: a target cannot wait for itself',
+    'targets.e.after: waits for f, which routes.order.cancelled does not tell: add f to it',
+  ])
+})
+
+test('a missing variable is named with its description, and one that is set to nothing is missing too', () => {
+  const token = env('ERP_TOKEN', {
+    description: 'the API token',
+    format: (text) => `Bearer ${text}`,
+  })
+  const target = http({ url: env('ERP_URL'), headers: { authorization: token } })
+  expect(mistakesOf({ targets: { erp: target }, routes: {} }, { ERP_TOKEN: '' })).toEqual([
+    'targets.erp.url: the environment variable ERP_URL is not set',
+    'targets.erp.headers.authorization: the environment variable ERP_TOKEN is not set (the API token)',
+  ])
+})
+
+test('a variable put into a string says how to write it instead', () => {
+  expect(() => `Bearer ${env('ERP_TOKEN') as unknown as string}`).toThrow(
+    "env('ERP_TOKEN', { format: (value) => … })",
+  )
+})
+
+test.each([[undefined], ['erp'], [[]]])(
+  'a file that exports %j by default is told what to export',
+  (definition) => {
+    expect(() => check(definition)).toThrow(
+      'shop.config.ts must export default defineConfig({ targets, routes })',
+    )
+  },
+)
+
+test('no targets and no routes are two mistakes', () => {
+  expect(mistakesOf({})).toEqual([
+    'targets: must be an object of targets by name',
+    "routes: must be an object like { 'order.placed': ['erp'] }",
+  ])
+})
+
+function check(definition: unknown, environment = {}, directory = '/') {
+  return checkConfig(definition, { file: 'shop.config.ts', environment, directory })
+}
+
+function mistakesOf(definition: unknown, environment = {}, directory = '/'): string[] {
+  try {
+    check(definition, environment, directory)
+    return []
+  } catch (error) {
+    const [, ...mistakes] = (error as Error).message.split('\n  ')
+    return mistakes
+  }
+}
