@@ -11,7 +11,7 @@ import { prepareData, superuser } from './prepare-data.ts'
 import { freePort, lastPort } from './free-port.ts'
 import { serverAccount } from './server-account.ts'
 import { spawnServer, type ServerProcess } from './spawn-server.ts'
-import { ownerPrefix, stopLeftover } from './stop-leftover.ts'
+import { alreadyRunning, ownerPrefix, stopLeftover } from './stop-leftover.ts'
 
 export type EmbeddedPostgresOptions = {
   /** Created when absent, found again by the next start. Its parent folder must be writable. */
@@ -131,11 +131,7 @@ async function whenReady(
       return client
     } catch (error) {
       await client.end().catch(() => {})
-      if (ended !== undefined)
-        throw new OrderwheelError(
-          /lock file .* already exists/.test(ended) ? 'already-running' : 'database',
-          `The embedded PostgreSQL did not start: ${ended}`,
-        )
+      if (ended !== undefined) throw didNotStart(ended)
       if (deadline.aborted) {
         await server.stop()
         throw new OrderwheelError(
@@ -149,6 +145,13 @@ async function whenReady(
       await setTimeout(25)
     }
   }
+}
+
+function didNotStart(lastWords: string): OrderwheelError {
+  // Another start was faster by milliseconds.
+  if (/lock file "postmaster.pid" already exists/.test(lastWords))
+    return alreadyRunning('started a moment ago')
+  return new OrderwheelError('database', `The embedded PostgreSQL did not start: ${lastWords}`)
 }
 
 async function createDatabase(client: pg.Client): Promise<void> {

@@ -37,7 +37,7 @@ async function initialise(
 ): Promise<void> {
   await removeInterrupted(place.dataDirectory)
   const passwordFile = await writePassword(place.dataDirectory, account)
-  const half = join(place.dataDirectory, `initdb-${process.pid}`)
+  const half = join(place.dataDirectory, `initdb-${process.pid}-${randomBytes(4).toString('hex')}`)
   await run(join(place.binaries, 'bin', 'initdb'), account, [
     `--pgdata=${half}`,
     `--username=${superuser}`,
@@ -60,7 +60,7 @@ async function initialise(
 
 async function removeInterrupted(dataDirectory: string): Promise<void> {
   for (const name of await readdir(dataDirectory)) {
-    const pid = /^initdb-(\d+)$/.exec(name)?.[1]
+    const pid = /^initdb-(\d+)-/.exec(name)?.[1]
     if (pid && !isAlive(Number(pid)))
       await rm(join(dataDirectory, name), { recursive: true, force: true })
   }

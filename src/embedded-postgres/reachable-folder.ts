@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstat, mkdir } from 'node:fs/promises'
+import { chmod, lstat, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { OrderwheelError } from '#base/errors.ts'
@@ -20,6 +20,8 @@ export async function reachableFolder(account: Account, base = '/var/tmp'): Prom
   // The name can be guessed and anyone may create it first: then the server would run that person's program.
   const found = await lstat(folder)
   const ours = found.isDirectory() && found.uid === owner && (found.mode & 0o022) === 0
+  // What mkdir was told is cut by a umask of 077, which goes with a home of mode 700.
+  if (ours) await chmod(folder, 0o711)
   if (ours && canEnter(account, folder)) return folder
   throw new OrderwheelError(
     'config',

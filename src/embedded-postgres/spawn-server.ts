@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Place } from './place-server.ts'
@@ -12,7 +12,7 @@ export type ServerProcess = {
   stop(): Promise<void>
 }
 
-/** Starts the server process; it is not yet ready. Its log is `postgres.log` beside the data, anew each time. */
+/** Starts the server process; it is not yet ready. Its log is `postgres.log` beside the data. */
 export function spawnServer(options: {
   place: Place
   account: Account
@@ -21,7 +21,7 @@ export function spawnServer(options: {
   const { place, account, settings } = options
   const logFile = join(place.dataDirectory, 'postgres.log')
   // A file, not a pipe: the server goes on writing when this process is killed.
-  const log = openSync(logFile, 'w', 0o600)
+  const log = openSync(logFile, isBig(logFile) ? 'w' : 'a', 0o600)
   const child = spawn(
     join(place.binaries, 'bin', 'postgres'),
     [
@@ -51,6 +51,12 @@ export function spawnServer(options: {
       clearTimeout(quit)
     },
   }
+}
+
+const maxLogBytes = 1_000_000
+
+function isBig(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes
 }
 
 function lastLines(file: string): string {

@@ -77,20 +77,25 @@ async function isServerOf(pid: number, data: string): Promise<boolean> {
 }
 
 /**
- * The owner's connection, which it opens as soon as the server answers: a young server's may be still to
- * come, so it is waited for a little.
+ * The owner's connection, which it opens as soon as the server answers: that of a young server may be
+ * still to come, so it is waited for a little.
  */
 async function findOwner(leftover: Leftover): Promise<string | undefined> {
   const isYoung = Date.now() / 1_000 - leftover.startedAt < 10
-  const deadline = AbortSignal.timeout(isYoung ? 2_000 : 0)
+  // A server in crash recovery does not answer; it loses nothing when it is stopped.
+  let deadline = AbortSignal.timeout(10_000)
+  let answered = false
   for (;;) {
-    const owner = await askForOwner(leftover).catch(() => undefined)
-    if (owner || deadline.aborted) return owner
+    const answer = await askForOwner(leftover).catch(() => undefined)
+    if (answer?.owner) return answer.owner
+    if (answer && !answered) deadline = AbortSignal.timeout(2_000)
+    answered ||= answer !== undefined
+    if (deadline.aborted || (answered && !isYoung)) return undefined
     await setTimeout(100)
   }
 }
 
-async function askForOwner(leftover: Leftover): Promise<string | undefined> {
+async function askForOwner(leftover: Leftover): Promise<{ owner: string | undefined }> {
   const client = new pg.Client({
     host: '127.0.0.1',
     port: leftover.port,
@@ -106,7 +111,7 @@ async function askForOwner(leftover: Leftover): Promise<string | undefined> {
       'select application_name from pg_stat_activity where starts_with(application_name, $1)',
       [`${ownerPrefix} `],
     )
-    return found.rows[0]?.application_name.slice(ownerPrefix.length + 1)
+    return { owner: found.rows[0]?.application_name.slice(ownerPrefix.length + 1) }
   } finally {
     await client.end().catch(() => {})
   }
