@@ -1,0 +1,55 @@
+import { existsSync, readFileSync } from 'node:fs'
+
+import { expect, test } from 'vitest'
+
+import { environmentVariables } from '#base/environment.ts'
+
+import { startOrderwheel } from './support/start-process.ts'
+
+const root = new URL('../', import.meta.url)
+const text = (file: string) => readFileSync(new URL(file, root), 'utf8')
+const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/what-happens-when.md']
+
+test('every file the documentation links to exists', () => {
+  for (const document of documents) {
+    const folder = new URL(document, root)
+    const links = [...text(document).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(
+      ([, link = '']) => link,
+    )
+    expect(links.filter((link) => !existsSync(new URL(link, folder)))).toEqual([])
+  }
+})
+
+test('every npm script the documentation names exists', () => {
+  const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> }
+  for (const document of documents) {
+    const named = [...text(document).matchAll(/npm run ([a-z:-]+)/g)].map(([, name = '']) => name)
+    expect(named.filter((name) => !(name in scripts))).toEqual([])
+  }
+})
+
+test('every command of the README has a help, and every command is in the README', async () => {
+  const help = startOrderwheel(['--help'], {})
+  expect(await help.ended).toBe(0)
+  const commands = [...help.output().matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name = '']) => name)
+  const named = [...text('README.md').matchAll(/npx orderwheel ([a-z-]+)/g)].map(([, n = '']) => n)
+  expect(named.filter((name) => !commands.includes(name))).toEqual([])
+  const missing = commands.filter((name) => !new RegExp(`\\b${name}\\b`).test(text('README.md')))
+  expect(missing).toEqual([])
+  for (const command of commands) {
+    const one = startOrderwheel([command, '--help'], {})
+    expect(await one.ended, one.output()).toBe(0)
+    expect(one.output()).toContain(`Usage: orderwheel ${command}`)
+  }
+})
+
+test('the README’s table of variables is the one the code reads', () => {
+  const rows = environmentVariables.map((variable) => {
+    const fallback = 'default' in variable ? `\`${variable.default}\`` : ''
+    return `| \`${variable.name}\` | ${variable.description} | ${fallback} |`
+  })
+  const table = ['| variable | meaning | default |', '|---|---|---|', ...rows].join('\n')
+  const [, written] =
+    /<!-- environment -->\n\n?([\s\S]*?)\n?\n<!-- \/environment -->/.exec(text('README.md')) ?? []
+  expect(written).toBe(table)
+})
