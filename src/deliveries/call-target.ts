@@ -35,7 +35,7 @@ export async function callTarget(
 }
 
 /** The same for every attempt of a delivery, and different for every target. */
-export function idempotencyKey(target: string, messageId: string): string {
+function idempotencyKey(target: string, messageId: string): string {
   return `${target}-${messageId}`
 }
 

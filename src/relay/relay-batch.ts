@@ -17,7 +17,7 @@ export type RelayDeps = {
 export type Relayed = { messages: number; jobs: number; targets: string[] }
 
 /** A message that cannot be relayed as things are: it is refused, the others go on. */
-export class Unrelayable extends Error {}
+class Unrelayable extends Error {}
 
 /**
  * One pass, one transaction: takes up to `limit` messages, writes a delivery for each routed target and

@@ -67,7 +67,7 @@ export async function drainOutbox(options: RelayOptions, signal: AbortSignal): P
  * messages are relayed one by one, and those that fail alone are refused: kept in the outbox with the
  * reason, while the others go on.
  */
-export async function relayOnce(options: RelayOptions): Promise<number> {
+async function relayOnce(options: RelayOptions): Promise<number> {
   try {
     const relayed = await relayBatch(options, { limit: batchSize })
     if (relayed.targets.length > 0) options.jobsAdded(relayed.targets)

@@ -42,7 +42,7 @@ afterAll(async () => {
   const code = await all.stop()
   await simulator.stop()
   await database.close()
-  expect(code).toBe(0)
+  if (code !== 0) throw new Error(`orderwheel all ended with ${code}:\n${all.output()}`)
 })
 
 test('an order goes all the way, the email after the ERP, and what each answered can be seen', async () => {
