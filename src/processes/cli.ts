@@ -3,34 +3,23 @@ import { readFile } from 'node:fs/promises'
 
 import { readEnvironment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
-import { check } from '#cli/check.ts'
 import type { Command } from '#cli/command.ts'
-import { keys } from '#cli/keys.ts'
-import { migrate } from '#cli/migrate.ts'
-import { order } from '#cli/order.ts'
-import { status } from '#cli/status.ts'
 import { suggestName } from '#config/suggest-name.ts'
 
-import { all } from './all.ts'
-import { api } from './api.ts'
-import { dev } from './dev.ts'
-import { relay } from './relay.ts'
-import { simulate } from './simulate.ts'
-import { worker } from './worker.ts'
-
-const commands: readonly Command[] = [
-  dev,
-  api,
-  relay,
-  worker,
-  all,
-  migrate,
-  check,
-  status,
-  order,
-  keys,
-  simulate,
-]
+// Loaded when asked for: an order's story does not need the HTTP server.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  dev: async () => (await import('./dev.ts')).dev,
+  api: async () => (await import('./api.ts')).api,
+  relay: async () => (await import('./relay.ts')).relay,
+  worker: async () => (await import('./worker.ts')).worker,
+  all: async () => (await import('./all.ts')).all,
+  migrate: async () => (await import('#cli/migrate.ts')).migrate,
+  check: async () => (await import('#cli/check.ts')).check,
+  status: async () => (await import('#cli/status.ts')).status,
+  order: async () => (await import('#cli/order.ts')).order,
+  keys: async () => (await import('#cli/keys.ts')).keys,
+  simulate: async () => (await import('./simulate.ts')).simulate,
+}
 
 process.exitCode = await main(process.argv.slice(2))
 // Everything was stopped; what is left keeps nobody waiting.
@@ -53,9 +42,10 @@ async function main(args: string[]): Promise<number> {
 
 async function dispatch([name, ...args]: string[]): Promise<number> {
   if (name === '--version' || name === '-v') return print(await version())
-  if (name === '--help' || name === '-h' || name === 'help') return print(help())
-  const command = commands.find((candidate) => candidate.name === name)
-  if (!command) throw unknown(name)
+  if (name === '--help' || name === '-h' || name === 'help') return print(await help())
+  const load = Object.hasOwn(commands, name ?? '') ? commands[name ?? ''] : undefined
+  if (!load) throw unknown(name)
+  const command = await load()
   if (args.includes('--help') || args.includes('-h')) return print(command.help)
   // For people who copied .env.example; what is set already counts more.
   if (existsSync('.env')) process.loadEnvFile('.env')
@@ -73,24 +63,24 @@ async function version(): Promise<string> {
 }
 
 function unknown(name: string | undefined): OrderwheelError {
-  const names = commands.map((command) => command.name)
   const what =
     name === undefined
       ? 'orderwheel needs a command'
-      : `orderwheel knows no command "${name}"${suggestName(name, names)}`
+      : `orderwheel knows no command "${name}"${suggestName(name, Object.keys(commands))}`
   return new OrderwheelError(
     'usage',
     `${what}${what.endsWith('?') ? '' : '.'} See orderwheel --help`,
   )
 }
 
-function help(): string {
+async function help(): Promise<string> {
+  const loaded = await Promise.all(Object.values(commands).map((load) => load()))
   return [
     'Take the order now, do the slow work later, on the one Postgres you already run.',
     '',
     'Usage: orderwheel <command>',
     '',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
+    ...loaded.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
     '',
     'orderwheel <command> --help says more; orderwheel --version says which.',
   ].join('\n')
