@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { OrderwheelError } from '#base/errors.ts'
@@ -54,7 +54,10 @@ const resolveOrderwheel: Parameters<typeof registerHooks>[0]['resolve'] = (
 }
 
 function sayLoadError(path: string, error: unknown): string {
-  const message = error instanceof Error ? error.message.trim() : String(error)
-  if (error instanceof SyntaxError) return `${path} cannot be read as TypeScript: ${message}`
-  return `${path} failed while it was loaded: ${message}`
+  if (!(error instanceof Error)) return `${path} does not load: it threw ${String(error)}`
+  // Node says where in the stack: `/shop/orderwheel.config.ts:3`, syntax errors included.
+  const [, place = ''] = (error.stack ?? '').split(`${basename(path)}:`)
+  const [number] = /^\d+/.exec(place) ?? []
+  const line = number ? ` (line ${number})` : ''
+  return `${path} does not load${line}: ${error.message.trim()}`
 }

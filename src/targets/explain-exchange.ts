@@ -1,10 +1,13 @@
-import { tryAgain, uncertain, type Outcome } from './outcome.ts'
+import { errors } from 'undici'
+
+import { giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
 import { messageOf, storableAnswer, storableReason } from './read-outcome.ts'
 import type { Exchange } from './send-request.ts'
 
 /** The outcome of a request that got no whole answer. */
 export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answered' }>): Outcome {
   const cause = causeOf(exchange.error)
+  if (isUnsendable(exchange.error)) return giveUp(storableReason(`cannot be sent: ${cause}`))
   if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
   if (!exchange.begun) return uncertain(storableReason(`sent, but no answer: ${cause}`))
   const { status, text } = exchange.begun
@@ -18,4 +21,9 @@ export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answer
 export function causeOf(error: unknown): string {
   if (!(error instanceof DOMException)) return messageOf(error)
   return error.name === 'TimeoutError' ? 'the deadline passed' : 'the worker was stopped'
+}
+
+/** undici's word for a request it would never send, such as one with a Transfer-Encoding header of our own. */
+function isUnsendable(error: unknown): boolean {
+  return error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError
 }

@@ -25,6 +25,7 @@ const keptMilliseconds = 10_000
 
 export function openSmtp(server: SmtpServer, timeoutSeconds: number): Smtp {
   const kept = new Set<SmtpSession>()
+  let closed = false
   return {
     server,
     takeOpen() {
@@ -43,12 +44,14 @@ export function openSmtp(server: SmtpServer, timeoutSeconds: number): Smtp {
       return session
     },
     keep(session) {
+      if (closed) return session.connection.close()
       kept.add(session)
       setTimeout(() => {
         if (kept.delete(session)) session.connection.quit()
       }, keptMilliseconds).unref()
     },
     close() {
+      closed = true
       for (const { connection } of kept) connection.close()
       kept.clear()
       return Promise.resolve()

@@ -11,13 +11,17 @@ export function readOutcome(value: unknown): Outcome | undefined {
   if (!isOutcome(value)) return undefined
   const answer = value.answer ? { answer: storableAnswer(value.answer) } : {}
   if (value.kind === 'delivered') return { kind: 'delivered', ...answer }
-  return { ...value, reason: storableReason(value.reason), ...answer }
+  const reason = storableReason(value.reason)
+  if (value.kind !== 'try-again') return { kind: value.kind, reason, ...answer }
+  const { notBeforeSeconds = Number.NaN } = value
+  const notBefore = notBeforeSeconds >= 0 ? { notBeforeSeconds } : {}
+  return { kind: 'try-again', reason, ...notBefore, ...answer }
 }
 
 export function storableAnswer({ status, text }: Answer): Answer {
   return {
-    ...(status === undefined ? {} : { status }),
-    ...(text === undefined ? {} : { text: storableText(text, maxAnswerCharacters) }),
+    ...(typeof status === 'number' ? { status } : {}),
+    ...(typeof text === 'string' ? { text: storableText(text, maxAnswerCharacters) } : {}),
   }
 }
 

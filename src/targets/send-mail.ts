@@ -12,7 +12,7 @@ export type MailExchange =
   /** The server said no. `command` is what it said no to: CONN, EHLO, AUTH PLAIN, MAIL FROM, RCPT TO, DATA. */
   | { kind: 'refused'; status: number; reply: string; command: string }
   /** Cannot be sent to any server: an address or a size this one does not take. */
-  | { kind: 'unsendable'; error: unknown }
+  | { kind: 'unsendable' }
   | { kind: 'not-sent'; error: unknown }
   /** The text of the mail went out, and no reply to it came: it may be on its way. */
   | { kind: 'unanswered'; error: unknown }
@@ -22,11 +22,15 @@ export async function sendMail(smtp: Smtp, mail: Mail, signal: AbortSignal): Pro
   const kept = smtp.takeOpen()
   if (kept) {
     const exchange = await useSession(smtp, kept, mail, signal)
-    // The server had closed it meanwhile: a new connection tells more.
-    if (exchange.kind !== 'not-sent' || signal.aborted) return exchange
+    if (signal.aborted || !isOver(exchange)) return exchange
   }
   const created = smtp.create()
   return useSession(smtp, created, mail, signal, () => logIn(smtp, created))
+}
+
+/** The server closed the connection meanwhile, or says (421) that it is about to: a new one tells more. */
+function isOver(exchange: MailExchange): boolean {
+  return exchange.kind === 'not-sent' || (exchange.kind === 'refused' && exchange.status === 421)
 }
 
 /** What it means for the delivery. Reasons leave out the reply: servers repeat the recipient's address in it. */
@@ -35,10 +39,11 @@ export function explainMail(exchange: MailExchange): Outcome {
   if (exchange.kind === 'accepted') {
     return delivered(storableAnswer({ status: statusOf(exchange.reply), text: exchange.reply }))
   }
+  // nodemailer's own words would repeat the address.
+  if (exchange.kind === 'unsendable') return giveUp('the mail server takes no such address or size')
   const cause = causeOf(exchange.error)
-  if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
-  return exchange.kind === 'unsendable'
-    ? giveUp(storableReason(`cannot be sent: ${cause}`))
+  return exchange.kind === 'not-sent'
+    ? tryAgain(storableReason(`not sent: ${cause}`))
     : uncertain(storableReason(`sent, but no reply: ${cause}`))
 }
 
@@ -117,7 +122,7 @@ function explainError(error: unknown, textSent: boolean): MailExchange {
   if (responseCode) return { kind: 'refused', status: responseCode, reply: response, command }
   if (textSent) return { kind: 'unanswered', error }
   const unsendable = code === 'EENVELOPE' || code === 'EMESSAGE'
-  return unsendable ? { kind: 'unsendable', error } : { kind: 'not-sent', error }
+  return unsendable ? { kind: 'unsendable' } : { kind: 'not-sent', error }
 }
 
 function statusOf(reply: string): number {

@@ -83,10 +83,18 @@ test('a missing file is a sentence that says what to do', async () => {
 })
 
 test.each([
-  ['broken syntax', 'export default {', /orderwheel\.config\.ts cannot be read as TypeScript: ./],
-  ['TypeScript that is not only types', 'enum A { b }', /cannot be read as TypeScript: .*enum/s],
-  ['an error while it runs', "throw new Error('no shop')", /failed while it was loaded: no shop/],
-  ['an import of nothing', "import './targets.ts'", /failed while it was loaded: .*targets\.ts/],
+  [
+    'broken syntax',
+    'export default {',
+    /orderwheel\.config\.ts does not load \(line 1\): Unexpected token/,
+  ],
+  [
+    'TypeScript that is not only types',
+    '\nenum A { b }',
+    /does not load \(line 2\): TypeScript enum is not supported/,
+  ],
+  ['an error while it runs', "throw new Error('no shop')", /does not load \(line 1\): no shop/],
+  ['an import of nothing', "import './targets.ts'", /does not load: .*targets\.ts/],
   ['an import of a wrong name', "import { htp } from 'orderwheel'", /orderwheel\.config\.ts .*htp/],
   ['no default export', 'export const targets = {}', /must export default defineConfig/],
 ])('a file with %s is a sentence', async (_case, source, message) => {

@@ -131,6 +131,14 @@ test('a recipient refused for good is given up, and the reason does not name the
   })
 })
 
+test('a mail larger than the server takes is given up', async () => {
+  const server = await startMailServer({ size: 1_000 })
+  expect(await confirmation(server.url).call(exampleCall())).toEqual({
+    kind: 'give-up',
+    reason: 'the mail server takes no such address or size',
+  })
+})
+
 test('a recipient refused for now is tried again', async () => {
   const server = await startMailServer({
     onRcptTo: (_address, _session, callback) => callback(smtpError(451, '4.7.1 greylisted')),

@@ -246,15 +246,12 @@ test.each([
     { headers: { 'x-note': () => 'a\r\nx-admin: 1' } },
     'targets.erp.headers.x-note threw: Invalid character in header content ["x-note"]',
   ],
-])(
-  'a %s function that cannot be used is named, and nothing is sent',
-  async (_part, options, reason) => {
-    const erp = await startReceiver((response) => response.end())
-    const target = createTarget('erp', http({ url: erp.url, ...options }))
-    expect(await target.call(exampleCall())).toEqual({ kind: 'give-up', reason })
-    expect(erp.received).toEqual([])
-  },
-)
+])('a %s that cannot be used is named, and nothing is sent', async (_part, options, reason) => {
+  const erp = await startReceiver((response) => response.end())
+  const target = createTarget('erp', http({ url: erp.url, ...options }))
+  expect(await target.call(exampleCall())).toEqual({ kind: 'give-up', reason })
+  expect(erp.received).toEqual([])
+})
 
 test('an answer PostgreSQL cannot store is mended before it is kept', async () => {
   const erp = await startReceiver((response) => response.end('a\u0000b'))
