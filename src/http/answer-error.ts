@@ -16,7 +16,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   request.problemCode = problem.code
   void reply
     .code(problem.status)
-    .headers(headers)
+    .headers({ 'cache-control': 'no-store', ...headers })
     .header('content-type', problemMediaType)
     .send(JSON.stringify(problem))
 }
@@ -24,8 +24,11 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 function toHttpProblem(error: unknown, request: FastifyRequest): HttpProblem {
   if (error instanceof HttpProblem) return error
   if (isInvalid(error)) return describeInvalid(error, request.body)
+  // First: a client that hangs up is ECONNRESET, too, but with a status.
+  const byFastify = fromFastify(error)
+  if (byFastify) return byFastify
   if (isDatabaseUnavailable(error) || isTransient(error)) return databaseUnavailable()
-  return fromFastify(error) ?? new HttpProblem('internal-error', { requestId: request.id })
+  return new HttpProblem('internal-error', { requestId: request.id })
 }
 
 /** A storefront that repeats with the same key is safe; a second is what a restart takes at least. */
@@ -44,15 +47,15 @@ function fromFastify(error: unknown): HttpProblem | undefined {
     case 414:
       return new HttpProblem('uri-too-long')
     case 415:
-      return new HttpProblem('unsupported-media-type', {
-        detail: 'Send Content-Type: application/json, not compressed.',
-      })
+      return new HttpProblem('unsupported-media-type', plainJson)
     default:
       return isClientError(error.statusCode)
         ? new HttpProblem('bad-request', clientErrorDetail(error))
         : undefined
   }
 }
+
+export const plainJson = { detail: 'Send Content-Type: application/json, not compressed.' }
 
 function isClientError(status: unknown): boolean {
   return typeof status === 'number' && status >= 400 && status < 500

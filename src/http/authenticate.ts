@@ -15,7 +15,8 @@ export type Authentication = {
 
 /**
  * Hooks for routes that need a key: `requires('orders:read')` runs before the body is read, answers 401,
- * 403 or 429, counts the request against the key's rate limit, and leaves `request.apiKey`.
+ * 403 or 429, counts the request against the key's rate limit, and leaves `request.apiKey`. What such a
+ * route answers is not for any cache.
  */
 export function createAuthenticator({ findApiKey, limitRate, production }: Authentication) {
   return function requires(scope: Scope) {
@@ -23,7 +24,7 @@ export function createAuthenticator({ findApiKey, limitRate, production }: Authe
       const apiKey = await presentedKey(request.headers.authorization)
       request.apiKey = apiKey
       const { admitted, headers } = limitRate(apiKey)
-      void reply.headers(headers)
+      void reply.headers(headers).header('cache-control', 'no-store')
       if (!admitted) {
         const detail = `This key may send ${apiKey.ratePerSecond} requests a second.`
         throw new HttpProblem('rate-limited', { detail })

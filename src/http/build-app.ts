@@ -6,18 +6,20 @@ import type { Db } from '#database/open-database.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
 import { answerClientError } from './answer-client-error.ts'
-import { answerError } from './answer-error.ts'
+import { answerError, plainJson } from './answer-error.ts'
 import { addUnknownHandler } from './answer-unknown.ts'
 import { createAuthenticator } from './authenticate.ts'
 import { closeGracefully } from './close-gracefully.ts'
 import { describeApi } from './describe-api.ts'
 import { createApiKeyFinder } from './find-api-key.ts'
 import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
+import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
 import { addProblemRoutes } from './problem-routes.ts'
+import { refuseUnmet } from './refuse-unmet.ts'
 import { addRequestFields } from './request-fields.ts'
 import { addRequestLog } from './request-log.ts'
 import { addSecureHeaders } from './secure-headers.ts'
@@ -44,7 +46,8 @@ export type AppOptions = {
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, production, now } = options
   const { schemaReady = async () => ({ ready: true }) } = options
-  const app = createServer(log, { ...httpLimits, ...options.limits })
+  const limits = { ...httpLimits, ...options.limits }
+  const app = createServer(log, limits)
   const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
   const requires = createAuthenticator({
     findApiKey: createApiKeyFinder(pool, now),
@@ -54,7 +57,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   addRequestFields(app)
   addUnknownHandler(app)
-  const { isClosing } = closeGracefully(app, writer)
+  const { isClosing } = closeGracefully(app, { writer, ...limits })
+  refuseUnmet(app)
   addRequestLog(app)
   await addSecureHeaders(app)
   await describeApi(app)
@@ -76,6 +80,8 @@ function createServer(log: Log, limits: HttpLimits): FastifyInstance {
     http: {
       headersTimeout: limits.headersTimeoutSeconds * 1_000,
       connectionsCheckingInterval: limits.slowCheckSeconds * 1_000,
+      // Ours answers with a problem, see refuse-unmet.ts.
+      requireHostHeader: false,
     },
     // Ours answers with a problem, see close-gracefully.ts.
     return503OnClosing: false,
@@ -102,6 +108,8 @@ function createServer(log: Log, limits: HttpLimits): FastifyInstance {
   return app as unknown as FastifyInstance
 }
 
-async function readBody(_request: FastifyRequest, body: Buffer): Promise<unknown> {
+async function readBody(request: FastifyRequest, body: Buffer): Promise<unknown> {
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') throw new HttpProblem('unsupported-media-type', plainJson)
   return parseJsonBody(body)
 }

@@ -1,4 +1,4 @@
-import { problems } from './problems.ts'
+import { problems, type ProblemCode } from './problems.ts'
 
 /** In the OpenAPI file, on every answer to a request with an API key. */
 export const rateLimitHeaders = {
@@ -9,26 +9,36 @@ export const rateLimitHeaders = {
   RateLimit: { type: 'string', description: 'r requests left, t seconds until there are q again.' },
 }
 
-/** The response schemas of these statuses: which problems they can be, each linked to its explanation. */
-export function problemAnswers(...statuses: number[]): Record<number, object> {
-  return Object.fromEntries(statuses.map((status) => [status, problemAnswer(status)]))
+/** The response schemas of the problems a route can answer, by status. */
+export function problemAnswers(...codes: ProblemCode[]): Record<number, object> {
+  const byStatus = Map.groupBy(codes, (code) => problems[code][0])
+  return Object.fromEntries(
+    Array.from(byStatus, ([status, codes]) => [status, problemAnswer(status, codes)]),
+  )
 }
 
-function problemAnswer(status: number) {
-  const codes = Object.entries(problems).filter(([, [code]]) => code === status)
+/** What any route with an API key can answer. */
+export const usualProblems: readonly ProblemCode[] = [
+  'bad-request',
+  'unauthorized',
+  'missing-scope',
+  'rate-limited',
+  'internal-error',
+  'database-unavailable',
+  'shutting-down',
+]
+
+function problemAnswer(status: number, codes: readonly ProblemCode[]) {
   return {
-    description: codes.map(([code, [, title]]) => `\`${code}\`: ${title}.`).join(' '),
+    description: codes.map((code) => `\`${code}\`: ${problems[code][1]}.`).join(' '),
     headers: headersOf(status),
     content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
   }
 }
 
 function headersOf(status: number): object {
-  if (status === 401) {
-    return { 'WWW-Authenticate': { type: 'string', description: 'Bearer.' } }
-  }
-  if (status === 429 || status === 503) {
-    return { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
-  }
-  return {}
+  if (status === 401) return { 'WWW-Authenticate': { type: 'string', description: 'Bearer.' } }
+  if (status !== 429 && status !== 503) return {}
+  const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
+  return status === 429 ? { ...rateLimitHeaders, ...retryAfter } : retryAfter
 }

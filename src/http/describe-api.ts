@@ -1,11 +1,12 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
+import { orderSchemas } from './order-answers.ts'
 import { Problem } from './problem-routes.ts'
 
 /** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  app.addSchema(Problem)
+  for (const schema of [Problem, ...orderSchemas]) app.addSchema(schema)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type pg from 'pg'
 
+import { problemAnswers } from './describe-answers.ts'
 import { HttpProblem } from './http-problem.ts'
 
 export type SchemaReady = () => Promise<{ ready: boolean; reason?: string }>
@@ -52,9 +53,6 @@ const readySchema = {
   tags: ['health'],
   response: {
     200: { ...status, description: 'It can.' },
-    503: {
-      description: '`not-ready`: `detail` says why.',
-      content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
-    },
+    ...problemAnswers('not-ready'),
   },
 }

@@ -8,6 +8,8 @@ export type HttpLimits = {
   keepAliveTimeoutSeconds: number
   /** How often slow requests are looked for. */
   slowCheckSeconds: number
+  /** How long closing waits for requests under way. */
+  closeTimeoutSeconds: number
 }
 
 export const httpLimits: HttpLimits = {
@@ -16,4 +18,6 @@ export const httpLimits: HttpLimits = {
   headersTimeoutSeconds: 10,
   keepAliveTimeoutSeconds: 65,
   slowCheckSeconds: 1,
+  // Platforms kill a process 15 s after they ask it to stop.
+  closeTimeoutSeconds: 8,
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 
+import { exampleOrder } from '#messages/example-order.ts'
 import { Order } from '#messages/order.ts'
 import { orderStates } from '#orders/order-state.ts'
 import type { OrderReport } from '#orders/read-order.ts'
@@ -10,21 +11,26 @@ const nullableText = orNull({ type: 'string' })
 const nullableTime = orNull({ type: 'string', format: 'date-time' })
 const Links = Type.Object({ self: Type.String() })
 
+const orderId = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
+
 /** The 202 of POST /orders. */
-export const PlacedAnswer = Type.Object({
-  id: uuid,
-  externalId: Type.String(),
-  state: Type.String({ enum: ['received'] }),
-  links: Links,
-})
+const PlacedOrder = Type.Object(
+  {
+    id: uuid,
+    externalId: Type.String(),
+    state: Type.String({ enum: ['received'] }),
+    links: Links,
+  },
+  { $id: 'PlacedOrder', examples: [placedAnswer({ id: orderId, externalId: 'WEB-10042' })] },
+)
 
 /** The 200 of GET /orders. */
-export const OrderAnswer = Type.Object({
+const OrderAnswer = Type.Object({
   id: uuid,
   externalId: Type.String(),
   state: Type.String({ enum: [...orderStates] }),
   receivedAt: time,
-  order: Order,
+  order: Type.Unsafe<Order>({ $ref: 'Order#' }),
   messages: Type.Array(
     Type.Object({
       id: uuid,
@@ -71,6 +77,13 @@ export const OrderAnswer = Type.Object({
   ),
   links: Links,
 })
+
+/** Named in the OpenAPI file, so that generated clients have names for them, too. */
+export const orderSchemas = [
+  { $id: 'Order', ...Order, examples: [exampleOrder('WEB-10042')] },
+  PlacedOrder,
+  { $id: 'OrderReport', ...OrderAnswer },
+]
 
 export function placedAnswer({ id, externalId }: { id: string; externalId: string }) {
   return { id, externalId, state: 'received', links: { self: orderPath(id) } }

@@ -2,15 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 
 import type { Db } from '#database/open-database.ts'
-import { exampleOrder } from '#messages/example-order.ts'
 import { Order } from '#messages/order.ts'
 import type { OrderWriter } from '#orders/place-order.ts'
 import { readOrder, type OrderReport } from '#orders/read-order.ts'
 
 import type { createAuthenticator } from './authenticate.ts'
-import { problemAnswers, rateLimitHeaders } from './describe-answers.ts'
+import { problemAnswers, rateLimitHeaders, usualProblems } from './describe-answers.ts'
 import { HttpProblem } from './http-problem.ts'
-import { OrderAnswer, orderAnswer, PlacedAnswer } from './order-answers.ts'
+import { orderAnswer } from './order-answers.ts'
 import { checkIdempotencyKey, createPostOrder } from './post-order.ts'
 
 type OrderRoutes = {
@@ -55,27 +54,23 @@ function answer(report: OrderReport | undefined) {
   return orderAnswer(report)
 }
 
-const security = [{ apiKey: [] }]
+const described = { tags: ['orders'], security: [{ apiKey: [] }] }
 
 const postOrderSchema = {
+  ...described,
   operationId: 'placeOrder',
   summary: 'Place an order',
   description:
     'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept.',
-  tags: ['orders'],
-  security,
   headers: Type.Object({
-    'Idempotency-Key': Type.Optional(
-      Type.String({
-        description: 'Required. 1–255 visible ASCII characters, bare or in double quotes.',
-        examples: ['0199c7b2-6f0e-7c3a-9d43-2f1f5a1d9b10'],
-      }),
-    ),
+    'Idempotency-Key': Type.String({
+      description: '1–255 visible ASCII characters, bare or in double quotes.',
+      examples: ['0199c7b2-6f0e-7c3a-9d43-2f1f5a1d9b10'],
+    }),
   }),
-  body: { ...Order, examples: [exampleOrder('WEB-10042')] },
+  body: { $ref: 'Order#' },
   response: {
     202: {
-      ...PlacedAnswer,
       description: 'The order is on disk.',
       headers: {
         ...rateLimitHeaders,
@@ -86,41 +81,48 @@ const postOrderSchema = {
           description: 'Present when the same request was answered before: nothing new was stored.',
         },
       },
-      examples: [
-        {
-          id: '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4',
-          externalId: 'WEB-10042',
-          state: 'received',
-          links: { self: '/orders/0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4' },
-        },
-      ],
+      content: { 'application/json': { schema: { $ref: 'PlacedOrder#' } } },
     },
-    ...problemAnswers(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503),
+    ...problemAnswers(
+      ...usualProblems,
+      'idempotency-key-required',
+      'idempotency-key-invalid',
+      'invalid-json',
+      'request-timeout',
+      'order-exists',
+      'body-too-large',
+      'unsupported-media-type',
+      'invalid-order',
+      'idempotency-key-reused',
+      'intake-overloaded',
+    ),
   },
 }
 
-const reading = {
-  tags: ['orders'],
-  security,
+const found = {
+  description: 'The order.',
+  headers: rateLimitHeaders,
+  content: { 'application/json': { schema: { $ref: 'OrderReport#' } } },
 }
 
-const found = { ...OrderAnswer, description: 'The order.', headers: rateLimitHeaders }
-
 const getOrderSchema = {
-  ...reading,
+  ...described,
   operationId: 'getOrder',
   summary: 'Read an order, its state and its deliveries',
   params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
-  response: { 200: found, ...problemAnswers(401, 403, 404, 429, 500, 503) },
+  response: { 200: found, ...problemAnswers(...usualProblems, 'order-not-found') },
 }
 
 const findOrderSchema = {
-  ...reading,
+  ...described,
   operationId: 'findOrder',
   summary: 'Read an order by the storefront’s own number',
   querystring: Type.Object(
-    { externalId: Type.String({ minLength: 1, maxLength: 64, examples: ['WEB-10042'] }) },
+    { externalId: { ...Order.properties.externalId, examples: ['WEB-10042'] } },
     { additionalProperties: false },
   ),
-  response: { 200: found, ...problemAnswers(401, 403, 404, 422, 429, 500, 503) },
+  response: {
+    200: found,
+    ...problemAnswers(...usualProblems, 'order-not-found', 'invalid-query'),
+  },
 }

@@ -85,6 +85,14 @@ export async function send(url: string, init: RequestInit = {}): Promise<Answer>
   }
 }
 
+/** Asked outside the transaction that holds the lock: inside one, the view does not change. */
+export async function someoneWaitsForALock({ pool }: TestApi): Promise<boolean> {
+  const { rows } = await pool.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rows.length > 0
+}
+
 function postOrder(url: string, order: unknown, options: PostOptions): Promise<Answer> {
   const { idempotencyKey = randomUUID(), key, headers } = options
   return send(`${url}/orders`, {

@@ -1,0 +1,110 @@
+import { hash } from 'node:crypto'
+
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { exampleOrder } from '#messages/example-order.ts'
+
+import { newOrder, startTestApi, type TestApi } from './test-api.ts'
+
+type OpenApi = {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, object>; securitySchemes: object }
+}
+type Operation = {
+  operationId: string
+  security?: object[]
+  parameters?: { name: string; in: string; required: boolean }[]
+  responses: Record<string, { description: string; content?: Record<string, unknown> }>
+}
+
+let api: TestApi
+let document: OpenApi
+beforeAll(async () => {
+  api = await startTestApi()
+  document = (await api.get('/openapi.json')).body as OpenApi
+})
+afterAll(() => api.close())
+
+/** Whether a value satisfies one of the document's schemas, as a client's generator would read them. */
+function errorsOf(schema: string, value: unknown): unknown {
+  // `format` is an annotation in OpenAPI 3.1.
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, validateFormats: false })
+  ajv.addVocabulary(['components', 'openapi', 'info', 'paths', 'tags', 'servers'])
+  ajv.addSchema(document, 'openapi.json')
+  const validate = ajv.compile({ $ref: `openapi.json#/components/schemas/${schema}` })
+  return validate(value) ? undefined : validate.errors
+}
+
+test('the OpenAPI file is version 3.1, every route in it, every reference resolved', () => {
+  expect(document.openapi).toBe('3.1.0')
+  expect(Object.keys(document.paths)).toEqual(['/orders', '/orders/{id}', '/livez', '/readyz'])
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(
+    ([, ref = '']) => ref,
+  )
+  expect(references.length).toBeGreaterThan(10)
+  for (const reference of references) {
+    const name = reference.replace('#/components/schemas/', '')
+    expect(document.components.schemas).toHaveProperty(name)
+  }
+})
+
+test('the OpenAPI file names the key, the headers and every answer of placing an order', () => {
+  const post = document.paths['/orders']?.post
+  expect(post?.security).toEqual([{ apiKey: [] }])
+  expect(post?.parameters).toContainEqual(
+    expect.objectContaining({ name: 'Idempotency-Key', in: 'header', required: true }),
+  )
+  expect(Object.keys(post?.responses ?? {})).toEqual(
+    '202 400 401 403 408 409 413 415 422 429 500 503'.split(' '),
+  )
+})
+
+test('the examples of the OpenAPI file are valid, and the first can be placed as it is', async () => {
+  const { Order, PlacedOrder } = document.components.schemas as Record<
+    string,
+    { examples: unknown[] }
+  >
+  expect(errorsOf('Order', Order?.examples[0])).toBeUndefined()
+  expect(errorsOf('PlacedOrder', PlacedOrder?.examples[0])).toBeUndefined()
+  expect(Order?.examples[0]).toEqual(exampleOrder('WEB-10042'))
+  expect((await api.post(Order?.examples[0])).status).toBe(202)
+})
+
+test('answers are what the OpenAPI file says they are', async () => {
+  const placed = await api.post(newOrder())
+  expect(errorsOf('PlacedOrder', placed.body)).toBeUndefined()
+  const { id } = placed.body as { id: string }
+  expect(errorsOf('OrderReport', (await api.get(`/orders/${id}`)).body)).toBeUndefined()
+  const problems = [
+    await api.post({}),
+    await api.post('{'),
+    await api.post(newOrder(), { key: 'wrong' }),
+    await api.post(newOrder(), { idempotencyKey: '' }),
+    await api.get('/nowhere'),
+    await api.get('/orders'),
+  ]
+  for (const answer of problems) expect(errorsOf('Problem', answer.body)).toBeUndefined()
+})
+
+test('the reference page loads nothing from another host', async () => {
+  const page = await api.get('/docs/')
+  expect(page.status).toBe(200)
+  expect(page.text).not.toMatch(/https?:\/\//)
+  const sources = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+    ([, source = '']) => source,
+  )
+  expect(sources).toEqual(['js/scalar.js'])
+  const script = await api.get('/docs/js/scalar.js')
+  expect(script.headers.get('content-type')).toMatch('javascript')
+  expect(script.text.length).toBeGreaterThan(1_000_000)
+})
+
+test('the reference page is allowed its own start script, and no other', async () => {
+  const { headers, text } = await api.get('/docs/')
+  const policy = headers.get('content-security-policy') ?? ''
+  const [, script = ''] = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(text) ?? []
+  expect(policy).toMatch(`script-src 'self' 'sha256-${hash('sha256', script, 'base64')}';`)
+  expect(policy).toMatch("connect-src 'self'")
+})
