@@ -1,4 +1,4 @@
-import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -25,6 +25,8 @@ export const templateDatabase = 'template_orderwheel'
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeAbandoned()
   const folder = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
+  // As root the server runs as another user, who has to get in here.
+  await chmod(folder, 0o755)
   const server = await startEmbeddedPostgres({
     dataDirectory: join(folder, 'postgres'),
     settings: {
