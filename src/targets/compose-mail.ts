@@ -5,7 +5,7 @@ import type { Mailbox } from './parse-mailbox.ts'
 /** A mail ready to be sent: `source` is its whole text, headers included. */
 export type Mail = { envelope: { from: string; to: string[]; size: number }; source: Buffer }
 
-/** Line breaks in names and subjects become spaces: nothing an order says can become a header. */
+/** nodemailer folds line breaks in names and subjects: nothing an order says becomes a header. */
 export async function composeMail(content: {
   from: Mailbox
   to: Mailbox
@@ -16,9 +16,9 @@ export async function composeMail(content: {
 }): Promise<Mail> {
   const { from, to, subject, text, html, idempotencyKey } = content
   const source = await new MailComposer({
-    from: { name: oneLine(from.name), address: from.address },
-    to: { name: oneLine(to.name), address: to.address },
-    subject: oneLine(subject),
+    from: { name: from.name, address: from.address },
+    to: { name: to.name, address: to.address },
+    subject,
     text,
     html,
     messageId: messageId(idempotencyKey, from.address),
@@ -31,10 +31,6 @@ export async function composeMail(content: {
     .build()
   const envelope = { from: from.address, to: [to.address], size: source.length }
   return { envelope, source }
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()
 }
 
 /** The same for every attempt: a mailbox that gets it twice can tell. */
