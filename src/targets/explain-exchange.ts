@@ -17,10 +17,9 @@ export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answer
   )
 }
 
-/** `AbortSignal.timeout` is the deadline; any other abort is the worker stopping. */
+/** What a signal aborts with is the same for a deadline and for a worker that stops: no more time. */
 export function causeOf(error: unknown): string {
-  if (!(error instanceof DOMException)) return messageOf(error)
-  return error.name === 'TimeoutError' ? 'the deadline passed' : 'the worker was stopped'
+  return error instanceof DOMException ? 'out of time' : messageOf(error)
 }
 
 /** undici's word for a request it would never send, such as one with a Transfer-Encoding header of our own. */

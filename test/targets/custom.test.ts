@@ -108,7 +108,7 @@ test('a function that does not end by the deadline may have acted: uncertain', a
   )
   expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'uncertain',
-    reason: 'did not end: the deadline passed',
+    reason: 'did not end: out of time',
   })
 })
 
@@ -123,7 +123,7 @@ test('a function that is ended by its signal may have acted: uncertain', async (
   )
   expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'uncertain',
-    reason: 'did not end: the deadline passed',
+    reason: 'did not end: out of time',
   })
 })
 

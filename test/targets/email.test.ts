@@ -195,7 +195,7 @@ test('a server that never greets is left at the deadline', async () => {
   const target = confirmation(`smtp://127.0.0.1:${port}`)
   expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'try-again',
-    reason: 'not sent: the deadline passed',
+    reason: 'not sent: out of time',
   })
 })
 
@@ -226,7 +226,7 @@ test('a server that never answers the text leaves the outcome unknown at the dea
   })
   expect(await confirmation(server.url).call(exampleCall({ signal }))).toEqual({
     kind: 'uncertain',
-    reason: 'sent, but no reply: the deadline passed',
+    reason: 'sent, but no reply: out of time',
   })
 })
 

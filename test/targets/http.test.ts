@@ -107,7 +107,7 @@ test('an ERP that never answers may have acted: the outcome is unknown when the 
   const target = createTarget('erp', http({ url: erp.url }))
   expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'uncertain',
-    reason: 'sent, but no answer: the deadline passed',
+    reason: 'sent, but no answer: out of time',
   })
   expect(erp.received).toHaveLength(1)
 })
@@ -126,7 +126,7 @@ test('an answer that drips past the deadline is no answer', async () => {
   const target = createTarget('erp', http({ url: erp.url }))
   expect(await target.call(exampleCall({ signal }))).toMatchObject({
     kind: 'uncertain',
-    reason: 'answered 200, but the answer did not end: the deadline passed',
+    reason: 'answered 200, but the answer did not end: out of time',
     answer: { status: 200 },
   })
 })
@@ -138,13 +138,13 @@ test('a connection closed after the request was read leaves the outcome unknown'
   expect(erp.received).toHaveLength(1)
 })
 
-test('a worker that stops gives the call back at once, saying so', async () => {
+test('a worker that stops gives the call back at once', async () => {
   const erp = await startReceiver(() => stop.abort())
   const stop = new AbortController()
   const target = createTarget('erp', http({ url: erp.url }))
   expect(await target.call(exampleCall({ signal: stop.signal }))).toMatchObject({
     kind: 'uncertain',
-    reason: 'sent, but no answer: the worker was stopped',
+    reason: 'sent, but no answer: out of time',
   })
 })
 
@@ -169,7 +169,7 @@ test('a deadline that passes before there is a connection is not an unknown outc
   const signal = AbortSignal.abort(new DOMException('late', 'TimeoutError'))
   expect(await target.call(exampleCall({ signal }))).toEqual({
     kind: 'try-again',
-    reason: 'not sent: the deadline passed',
+    reason: 'not sent: out of time',
   })
 })
 

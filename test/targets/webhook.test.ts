@@ -214,7 +214,7 @@ test('a call whose deadline passed while connecting is not sent later', async ()
   )
   expect(await target.call(exampleCall({ signal: deadline.signal }))).toEqual({
     kind: 'try-again',
-    reason: 'not sent: the deadline passed',
+    reason: 'not sent: out of time',
   })
   connect?.()
   // With one connection at a time, the next call's answer comes after whatever the first one had to send.
