@@ -18,6 +18,7 @@ export function connectPublic(
   timeoutMilliseconds: number,
   lookup: LookupFunction = systemLookup,
 ): buildConnector.connector {
+  const hosts = allowPrivate.map((host) => host.toLowerCase())
   const allowed = createBlockList(allowPrivate.filter(isAddressOrRange))
   const guardedLookup: LookupFunction = (host, options, callback) => {
     lookup(host, options, (error, found, family) => {
@@ -34,7 +35,7 @@ export function connectPublic(
   return (options, callback) => {
     // A literal address is dialled without a lookup. URL has already turned 2130706433 and 0x7f.1 into one.
     const host = options.hostname.replace(/^\[|\]$/g, '')
-    if (allowPrivate.includes(host)) return connectAnywhere(options, callback)
+    if (hosts.includes(host)) return connectAnywhere(options, callback)
     if (isIP(host) !== 0 && isPrivateAddress(host, allowed)) {
       return callback(new PrivateAddressRefused(sayRefused(host)), null)
     }

@@ -193,7 +193,7 @@ test('a listed host may be inside the network', async () => {
   const target = webhookWithLookup(
     inside.port,
     (_host, _options, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]),
-    'partner.example',
+    'Partner.Example',
   )
   expect(await target.call(exampleCall())).toMatchObject({ kind: 'delivered' })
 })
