@@ -5,12 +5,22 @@ import type { Setting } from './setting.ts'
 
 /** The connections of one part; a DBA sees them as `orderwheel-<part>`. */
 export function openPartDatabase(part: string, { environment, run, logOf }: Setting): Database {
+  let closing = false
   const database = openDatabase({
     connection: databaseOf(environment),
     applicationName: `orderwheel-${part}`,
     maxConnections: environment.databasePoolSize,
-    onConnectionLost: (error) => logOf(part).warn({ err: error }, 'connection lost, reconnecting'),
+    onConnectionLost(error) {
+      // A server that stops right behind us cuts connections that have said good-bye already.
+      if (!closing) logOf(part).warn({ err: error }, 'connection lost, reconnecting')
+    },
   })
-  run.add({ name: `connections of ${part}`, stop: () => database.close() })
+  run.add({
+    name: `connections of ${part}`,
+    stop() {
+      closing = true
+      return database.close()
+    },
+  })
   return database
 }

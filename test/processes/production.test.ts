@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { createLog } from '#base/log.ts'
+import { storeDevelopmentKeys } from '#keys/development-keys.ts'
+import { exampleOrder } from '#messages/example-order.ts'
+import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
+
+import { demoEnvironment } from '../support/demo-environment.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  connectionString,
+  startOrderwheel,
+  type OrderwheelProcess,
+} from '../support/start-process.ts'
+import { testDatabase, type TestDatabase } from '../support/test-database.ts'
+
+let simulator: Simulator
+let database: TestDatabase
+let running: OrderwheelProcess[]
+
+beforeEach(async () => {
+  simulator = await startSimulator({
+    port: 0,
+    smtpPort: 0,
+    speed: 100,
+    log: createLog('test', 'silent'),
+  })
+  running = []
+})
+afterEach(async () => {
+  await Promise.all(running.map((process) => process.stop()))
+  await database.close()
+  await simulator.stop()
+})
+
+test('processes that start before the migration wait for it, saying why, and then take orders', async () => {
+  database = await testDatabase({ template: 'template0' })
+  const all = start(['all'])
+  const [, url = ''] = await all.said(/listening at (http:[^"]+)/i)
+  await all.said(/Waiting for migration 0001-[^"]+: run \\"orderwheel migrate\\"/)
+  const early = await fetch(`${url}/readyz`)
+  expect(early.status).toBe(503)
+  expect(await early.text()).toContain('orderwheel migrate')
+
+  expect(await start(['migrate']).ended).toBe(0)
+
+  await eventually(async () => (await fetch(`${url}/readyz`)).ok)
+  await storeDevelopmentKeys(database.db)
+  await post(url, 'WEB-1')
+  await eventually(async () => (await stateOf(url, 'WEB-1')) === 'completed')
+  expect(await all.stop('SIGTERM')).toBe(0)
+})
+
+test('relay and worker can process what is there and end, for deployments that only have cron', async () => {
+  database = await testDatabase()
+  await storeDevelopmentKeys(database.db)
+  const api = start(['api'])
+  const [, url = ''] = await api.said(/listening at (http:[^"]+)/i)
+  await post(url, 'WEB-1')
+
+  expect(await start(['relay', '--drain']).ended).toBe(0)
+  expect(await stateOf(url, 'WEB-1')).toBe('processing')
+  expect(await start(['worker', '--drain', '--max-seconds', '60']).ended).toBe(0)
+
+  expect(await stateOf(url, 'WEB-1')).toBe('completed')
+})
+
+test('a worker calls only the targets it was given', async () => {
+  database = await testDatabase()
+  await storeDevelopmentKeys(database.db)
+  const api = start(['api'])
+  const [, url = ''] = await api.said(/listening at (http:[^"]+)/i)
+  await post(url, 'WEB-1')
+  expect(await start(['relay', '--drain']).ended).toBe(0)
+
+  const some = ['--target', 'erp', '--target', 'analytics']
+  expect(await start(['worker', '--drain', ...some]).ended).toBe(0)
+
+  expect(await deliveries()).toEqual([
+    'analytics delivered',
+    'confirmation-email queued',
+    'erp delivered',
+    'partner-webhook queued',
+  ])
+  const misspelt = start(['worker', '--target', 'epr'])
+  expect(await misspelt.ended).toBe(2)
+  expect(misspelt.output()).toContain('no target "epr" in the configuration; did you mean erp?')
+})
+
+test('a relay that was given a time ends by itself', async () => {
+  database = await testDatabase()
+
+  expect(await start(['relay', '--max-seconds', '1']).ended).toBe(0)
+})
+
+function start(args: string[]): OrderwheelProcess {
+  const process = startOrderwheel(args, {
+    ...demoEnvironment(simulator),
+    DATABASE_URL: connectionString(database.connection),
+    PORT: '0',
+  })
+  running.push(process)
+  return process
+}
+
+const headers = { authorization: 'Bearer ow_dev_storefront', 'content-type': 'application/json' }
+
+async function post(url: string, externalId: string): Promise<void> {
+  const answer = await fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: { ...headers, 'idempotency-key': externalId },
+    body: JSON.stringify(exampleOrder(externalId)),
+  })
+  expect(answer.status).toBe(202)
+}
+
+async function stateOf(url: string, externalId: string): Promise<string> {
+  const answer = await fetch(`${url}/orders?externalId=${externalId}`, { headers })
+  return ((await answer.json()) as { state: string }).state
+}
+
+async function deliveries(): Promise<string[]> {
+  const rows = await database.db
+    .selectFrom('orderwheel.deliveries')
+    .select(['target', 'state'])
+    .orderBy('target')
+    .execute()
+  return rows.map(({ target, state }) => `${target} ${state}`)
+}
