@@ -268,6 +268,8 @@ test('a worker that is stopped hands back what it cannot finish, uncharged, to b
   await worker.stop()
   expect((await shop.attempts(orderId)).map((a) => a.outcome)).toEqual(['handed-back'])
   expect(await shop.deliveries(orderId)).toEqual({ erp: 'retrying' })
+  const budget = await sql`select attempts, uncharged from orderwheel.deliveries`.execute(shop.db)
+  expect(budget.rows).toEqual([{ attempts: 1, uncharged: 1 }])
 
   shop.startWorker()
   await eventually(async () => (await shop.deliveries(orderId)).erp === 'delivered')
@@ -294,6 +296,23 @@ test('a worker that lost its job cannot settle the attempt of the one that has i
   expect((await shop.deliveries(orderId)).erp).toBe('delivered')
   expect((await shop.attempts(orderId)).map((a) => a.outcome)).toEqual(['abandoned', 'delivered'])
   expect(await deadLetters()).toEqual([])
+})
+
+test('a long call is kept alive: nobody takes it for lost', async () => {
+  const answer = Promise.withResolvers<Outcome>()
+  shop = await openTestShop([testTarget('erp', { call: () => answer.promise })])
+  const { orderId } = await placeAndRelay()
+  const worker = shop.startWorker()
+  await eventually(async () => (await shop.deliveries(orderId)).erp === 'active')
+  await sql`update pgboss.job set heartbeat_on = now() - interval '5 seconds'`.execute(shop.db)
+  await eventually(async () => {
+    const { rows } = await sql<{ fresh: boolean }>`
+      select heartbeat_on > now() - interval '3 seconds' as fresh from pgboss.job`.execute(shop.db)
+    return rows[0]?.fresh
+  })
+  answer.resolve(delivered())
+  await worker.drained(AbortSignal.timeout(20_000))
+  expect((await shop.attempts(orderId)).map((a) => a.outcome)).toEqual(['delivered'])
 })
 
 test('when a worker dies in the middle of a call to a target that is not idempotent, a person decides', async () => {
