@@ -69,12 +69,23 @@ test('a later message reaches a target only after the earlier one', async () => 
       return told.length === 1 ? tryAgain('busy') : delivered()
     },
   })
-  shop = await openTestShop([erp], { 'order.placed': ['erp'], 'order.cancelled': ['erp'] })
+  const both = ['erp', 'analytics']
+  shop = await openTestShop([erp, testTarget('analytics')], {
+    'order.placed': both,
+    'order.cancelled': both,
+  })
   const { orderId } = await shop.placeOrder()
   await shop.addMessage(orderId, 'order.cancelled')
   await shop.relay()
   const worker = shop.startWorker()
-  await eventually(async () => (await shop.attempts(orderId)).length === 1)
+  // Analytics has heard of both, one after the other; the ERP is still at the first.
+  await eventually(async () => {
+    const attempts = await shop.attempts(orderId)
+    return (
+      attempts.filter(({ target }) => target === 'analytics').length === 2 && attempts.length === 3
+    )
+  })
+  expect(told).toEqual(['order.placed'])
   await shop.letTimePass()
   await eventually(() => told.length === 3)
   await worker.drained(AbortSignal.timeout(20_000))
