@@ -26,7 +26,7 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
  * Brings schema `orderwheel` to the version this build needs, each migration in a transaction of its own.
  * Safe to run from several machines at once. Answers the names applied, none when it was up to date.
  * Throws `database` when the server is older than 18, an applied migration has been changed, or a lock
- * cannot be had within 10 s (run it again: what was applied stays).
+ * cannot be had within 5 s (run it again: what was applied stays).
  */
 export async function migrateDatabase(
   connection: pg.ClientConfig,
@@ -129,7 +129,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
   try {
     await client.query('begin')
     // Behind a long transaction an `alter table` would wait, and every order would wait behind it.
-    await client.query(`set local lock_timeout = '10s'`)
+    await client.query(`set local lock_timeout = '5s'`)
     await client.query(sql)
     await client.query(
       'insert into orderwheel.schema_migrations (name, checksum) values ($1, $2)',

@@ -26,10 +26,9 @@ process.exitCode = await main(process.argv.slice(2))
 setTimeout(() => process.exit(), 2_000).unref()
 
 async function main(args: string[]): Promise<number> {
-  // `orderwheel status | head -1` closes our output early: that is no failure.
+  // `orderwheel status | head -1` closes our output early: no failure, and no reason to end `dev` half-way.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
+    if (error.code !== 'EPIPE') throw error
   })
   try {
     return await dispatch(args)

@@ -62,6 +62,34 @@ test('a migration that fails leaves nothing behind, and those before it stay', a
   expect(found.rows).toEqual([{ a: 'orderwheel.a', b: null }])
 })
 
+test('a migration that cannot be recorded is undone', async () => {
+  const name = `0001-${'x'.repeat(300)}.sql`
+
+  await expect(
+    migrateDatabase(database.connection, log, [migration(name, 'create table orderwheel.a ()')]),
+  ).rejects.toThrow('violates check constraint')
+
+  const found = await sql<{ a: string | null }>`select to_regclass('orderwheel.a') as a`.execute(
+    database.db,
+  )
+  expect(found.rows).toEqual([{ a: null }])
+})
+
+test('a migration gives up on a locked table instead of holding up every order behind it', async () => {
+  const create = migration('0001-a.sql', 'create table orderwheel.a ()')
+  const alter = migration('0002-b.sql', 'alter table orderwheel.a add column b int')
+  await migrateDatabase(database.connection, log, [create])
+  await database.db.transaction().execute(async (tx) => {
+    await sql`lock table orderwheel.a in access share mode`.execute(tx)
+
+    await expect(migrateDatabase(database.connection, log, [create, alter])).rejects.toThrow(
+      'canceling statement due to lock timeout. Run "orderwheel migrate" again',
+    )
+  })
+
+  expect(await migrateDatabase(database.connection, log, [create, alter])).toEqual(['0002-b.sql'])
+})
+
 test('a process that starts before the migration waits for it', async () => {
   const latest = await latestMigration()
   expect(await whyNotReady(database.db, latest)).toContain('run "orderwheel migrate"')

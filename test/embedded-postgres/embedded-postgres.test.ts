@@ -11,7 +11,7 @@ import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
 } from '#embedded-postgres/embedded-postgres.ts'
-import { isAlive } from '#embedded-postgres/server-account.ts'
+import { isAlive, serverAccount } from '#embedded-postgres/server-account.ts'
 
 import { eventually } from '../support/eventually.ts'
 
@@ -75,12 +75,17 @@ test('the server that a killed run left behind is replaced, and what it had comm
 test('a stale pid file that names another program now does not keep the server from starting', async () => {
   await (await start()).stop()
   const file = join(dataDirectory, 'pgdata', 'postmaster.pid')
-  // Ourselves: alive, and no PostgreSQL.
-  await writeFile(file, `${process.pid}\n${dataDirectory}/pgdata\n1\n5432\n\n127.0.0.1\n`)
+  // Of the server's user: PostgreSQL itself sees through a stale pid that is somebody else's.
+  const other = spawn('sleep', ['60'], { ...serverAccount(), cwd: '/' })
+  await writeFile(file, `${other.pid}\n${dataDirectory}/pgdata\n1\n5432\n\n127.0.0.1\n`)
+  try {
+    const server = await start()
 
-  const server = await start()
-
-  expect(await ask(server, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await ask(server, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(other.exitCode ?? other.signalCode).toBeNull()
+  } finally {
+    other.kill()
+  }
 })
 
 test('only this machine reaches the server, and only with its password', async () => {

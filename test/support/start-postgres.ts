@@ -57,14 +57,16 @@ const prefix = 'orderwheel-test-'
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1]
-    if (!pid || isAlive(Number(pid)) || !(await isOurs(join(tmpdir(), name)))) continue
-    await stopLeftover(join(tmpdir(), name, 'postgres'))
-    await rm(join(tmpdir(), name), { recursive: true, force: true })
+    if (!pid || isAlive(Number(pid))) continue
+    // Another run may be removing it at this moment, or it may be another user's: no reason to fail.
+    await remove(join(tmpdir(), name)).catch(() => {})
   }
 }
 
-async function isOurs(folder: string): Promise<boolean> {
-  return (await lstat(folder)).uid === process.getuid?.()
+async function remove(folder: string): Promise<void> {
+  if ((await lstat(folder)).uid !== process.getuid?.()) return
+  await stopLeftover(join(folder, 'postgres'))
+  await rm(folder, { recursive: true, force: true })
 }
 
 async function createTemplate(server: pg.ClientConfig): Promise<void> {
