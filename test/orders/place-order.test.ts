@@ -179,34 +179,57 @@ test('closing writes the orders that wait and takes no further ones', async () =
   await writer.close()
 })
 
-test('batches that hold the same orders the other way round do not lock each other out', async () => {
+test('two processes that write the same orders the other way round do not lock each other out', async () => {
   const writers = [openWriter({ maxInFlight: 1 }), openWriter({ maxInFlight: 1 })]
-  for (let round = 0; round < 10; round += 1) {
-    const orders = Array.from({ length: 40 }, () => newOrder())
-    const answers = await Promise.all([
-      ...orders.map((order) => writers[0]?.place(order)),
-      ...orders.toReversed().map((order) => writers[1]?.place(order)),
-    ])
-    const kinds = Map.groupBy(answers, (answer) => answer?.kind)
-    expect(kinds.get('placed')).toHaveLength(40)
-    expect(kinds.get('replayed')).toHaveLength(40)
-  }
-  expect(await storedOrders()).toHaveLength(400)
+  const orders = Array.from({ length: 200 }, () => newOrder())
+  const answers: Promise<{ kind: string }>[] = []
+  let statements = 0
+  await withOrdersLocked(async () => {
+    answers.push(...writers.map((writer) => writer.place(newOrder())))
+    await eventually(async () => (await waitingStatements()) === 2)
+    for (const [index, writer] of writers.entries()) {
+      const turned = index === 0 ? orders : orders.toReversed()
+      answers.push(...turned.map((order) => writer.place(order)))
+    }
+    database.pool.on('acquire', () => {
+      statements += 1
+    })
+  })
+  const kinds = Map.groupBy(await Promise.all(answers), ({ kind }) => kind)
+  expect(kinds.get('placed')).toHaveLength(202)
+  expect(kinds.get('replayed')).toHaveLength(200)
+  // After a deadlock one of them would have written its orders one by one.
+  expect(statements).toBeLessThan(20)
+  expect(await storedOrders()).toHaveLength(202)
 })
 
-test('every connection lost while writing: the caller hears of it, and a repeat places the order once', async () => {
-  const writer = openWriter()
-  const order = newOrder()
-  let first: Promise<unknown> | undefined
+test('when connections are lost while writing, callers hear of it, and a repeat places each order once', async () => {
+  const writer = openWriter({ maxInFlight: 1 })
+  const orders = Array.from({ length: 6 }, () => newOrder())
+  const failures: Promise<unknown>[] = []
+  const place = (order: NewOrder) => {
+    failures.push(writer.place(order).catch((error: unknown) => error))
+  }
   await withOrdersLocked(async () => {
-    first = writer.place(order).catch((error: unknown) => error)
+    for (const order of orders.slice(0, 1)) place(order)
     await eventually(waitingStatements)
-    await database.pool.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    expect(await first).toBeInstanceOf(Error)
+    for (const order of orders.slice(1)) place(order)
+    // First the statement of one, then that of the batch behind it.
+    await eventually(loseWaitingConnections)
+    await failures[0]
+    await eventually(loseWaitingConnections)
+    const errors = await Promise.all(failures)
+    expect(errors.every((error) => error instanceof Error)).toBe(true)
   })
-  expect(await writer.place(order)).toMatchObject({ kind: 'placed' })
-  expect(await storedOrders()).toHaveLength(1)
+  const again = await Promise.all(orders.map((order) => writer.place(order)))
+  expect(again.map(({ kind }) => kind)).toEqual(Array(6).fill('placed'))
+  expect(await storedOrders()).toHaveLength(6)
 })
+
+async function loseWaitingConnections(): Promise<number> {
+  const { rows } = await database.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rows.length
+}
