@@ -112,6 +112,7 @@ test('a configuration is checked without starting anything', async () => {
   const fine = await run(['check', '--verbose'], environment)
   expect(fine.output).toContain('timeoutSeconds  30')
   expect(fine.output).toContain('order.placed → erp')
+  expect(fine.output).toContain('ERP_URL: set')
   expect(fine.code).toBe(0)
 })
 
