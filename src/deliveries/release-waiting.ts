@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
-import { type JobToAdd, addJobs } from '#queues/jobs.ts'
+import { type JobToAdd, addJobs, hasQueue } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
 
 type Released = JobToAdd & { target: string }
@@ -9,11 +9,12 @@ type Released = JobToAdd & { target: string }
 /**
  * Gives a job to each waiting delivery of these orders that has nothing left to wait for: every target
  * in its `after` has been told of the same message, and every earlier message of the order has been
- * told to its own target. Answers the targets that got jobs.
+ * told to its own target. Answers the targets that got jobs. A target that was taken out of the
+ * configuration gets its jobs as well, for when it comes back; one that never had a queue goes on waiting.
  */
 export async function releaseWaiting(
   tx: Tx,
-  { boss, targets }: { boss: Boss; targets: readonly string[] },
+  boss: Boss,
   orderIds: readonly string[],
 ): Promise<string[]> {
   if (orderIds.length === 0) return []
@@ -21,7 +22,7 @@ export async function releaseWaiting(
   // deliveries a third waits for, the later one must see the earlier one's commit.
   const { rows: waiting } = await sql`
     select from orderwheel.deliveries
-     where order_id = any(${orderIds}::uuid[]) and state = 'waiting' and target = any(${targets}::text[])
+     where order_id = any(${orderIds}::uuid[]) and state = 'waiting' and ${hasQueue(sql.ref('target'))}
      order by message_id, target
        for update`.execute(tx)
   if (waiting.length === 0) return []
@@ -29,7 +30,7 @@ export async function releaseWaiting(
     update orderwheel.deliveries w set state = 'queued'
       from orderwheel.messages m
      where w.order_id = any(${orderIds}::uuid[]) and w.state = 'waiting'
-       and w.target = any(${targets}::text[])
+       and ${hasQueue(sql.ref('w.target'))}
        and m.id = w.message_id
        and not exists (
          select from orderwheel.deliveries b

@@ -7,10 +7,9 @@ import type { Target } from '#targets/target.ts'
 import { type Pump, startPump } from './target-pump.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
-export type WorkerOptions = Omit<WorkerDeps, 'worker' | 'targets'> & {
-  /** All targets of the configuration: waiting deliveries of any of them are released here. */
+export type WorkerOptions = Omit<WorkerDeps, 'worker'> & {
   targets: readonly Target[]
-  /** The targets this worker calls; all when absent. */
+  /** The names of those this worker calls; all when absent. */
   only?: readonly string[]
   /** Seconds from `stop()` until what is in flight is handed back and settled. */
   stopSeconds?: number
@@ -33,19 +32,20 @@ const settleSeconds = 2
 const pollMs = 1_000
 // A lost worker's jobs run again within the heartbeat plus this.
 const rescueMs = 2_000
+// More than one heartbeat (a third of 10 s), less than what makes a job count as lost.
+const steadyBeforeRescueMs = 5_000
+// Longer without an answer, and the database, or this process, was away.
+const awayMs = 3 * pollMs
 
 /** Starts a pump per target, and the two things they share: looking for due jobs and rescuing abandoned ones. */
 export function startWorker(options: WorkerOptions): Worker {
   const { only, stopSeconds = defaultStopSeconds, db, boss, log } = options
-  const deps: WorkerDeps = {
-    ...options,
-    worker: `${hostname()}:${process.pid}`,
-    targets: options.targets.map((target) => target.name),
-  }
+  const deps: WorkerDeps = { ...options, worker: `${hostname()}:${process.pid}` }
   const pumps = options.targets
     .filter((target) => !only || only.includes(target.name))
     .map((target) => startPump(target, deps))
   const names = pumps.map((pump) => pump.target)
+  const database = watchAnswers()
 
   function wake(targets: readonly string[] = []) {
     for (const pump of pumps) {
@@ -55,11 +55,14 @@ export function startWorker(options: WorkerOptions): Worker {
 
   async function lookForDue() {
     const due = await dueQueues(db, names)
+    database.answered()
     if (due.length > 0) wake(due)
     return due.length
   }
 
+  // After an outage every heartbeat looks old: first each worker gets the time to beat again.
   async function rescue() {
+    if (database.steadyMs() < steadyBeforeRescueMs) return
     const rescued = await rescueJobs(db, boss, names)
     for (const [target, jobs] of rescued) {
       log.warn({ target, jobs }, 'jobs of a lost worker taken back')
@@ -81,10 +84,10 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function stopAll() {
-    await Promise.all([poll.stop(), rescuing.stop()])
     const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
-    await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
+    const pumpsStopped = pumps.map((pump) => pump.stop({ calls, settling }))
+    await Promise.all([poll.stop(), rescuing.stop(), ...pumpsStopped])
   }
 }
 
@@ -97,6 +100,23 @@ async function untilDrained(
     // In this order: what was claimed or released after the look shows as not idle.
     if ((await lookForDue()) === 0 && pumps.every((pump) => pump.isIdle())) return
     await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Keeps how long the database has been answering without a gap. */
+function watchAnswers() {
+  let last = performance.now()
+  let steadySince = last
+  return {
+    answered() {
+      const now = performance.now()
+      if (now - last > awayMs) steadySince = now
+      last = now
+    },
+    steadyMs() {
+      const now = performance.now()
+      return now - last > awayMs ? 0 : now - steadySince
+    },
   }
 }
 

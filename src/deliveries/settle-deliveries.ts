@@ -21,7 +21,7 @@ export type Settled = {
  * answer was lost changes nothing.
  */
 export async function settleDeliveries(
-  deps: Pick<WorkerDeps, 'db' | 'boss' | 'worker' | 'targets'>,
+  deps: Pick<WorkerDeps, 'db' | 'boss' | 'worker'>,
   target: string,
   settlements: readonly Settlement[],
 ): Promise<Settled> {
@@ -38,7 +38,7 @@ export async function settleDeliveries(
     )
     const told = ours.filter(({ state }) => state === 'delivered')
     const orderIds = [...new Set(told.map(({ delivery }) => delivery.order.id))]
-    const released = await releaseWaiting(tx, deps, orderIds)
+    const released = await releaseWaiting(tx, deps.boss, orderIds)
     return { settlements: ours, released }
   })
 }

@@ -9,8 +9,6 @@ export type WorkerDeps = {
   log: Log
   /** This process, as attempts name it: host and pid. */
   worker: string
-  /** Every configured target: those whose queue exists and whose waiting deliveries may be released. */
-  targets: readonly string[]
   /** Called with the targets whose waiting deliveries got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
 }

@@ -1,5 +1,5 @@
 import { fromKysely } from 'pg-boss'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 
 import type { Db, Tx } from '#database/open-database.ts'
 import { singletonKey } from '#messages/message-kinds.ts'
@@ -112,6 +112,11 @@ export async function rescueJobs(
     }
     return rescued
   })
+}
+
+/** SQL that says whether a target has a queue, for statements that go on to add jobs to it. */
+export function hasQueue(target: RawBuilder<unknown>) {
+  return sql`exists (select from pgboss.queue q where q.name = ${target})`
 }
 
 /** Which of these queues have a job that is due now: one query for a whole idle worker. */

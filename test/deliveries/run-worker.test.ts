@@ -99,7 +99,7 @@ test('of two deliveries settled at the same moment, one releases what waits for 
     testTarget('confirmation-email', { after: ['erp', 'stock'] }),
   ])
   const { db, boss } = shop
-  const deps = { db, boss, worker: 'w', targets: ['erp', 'stock', 'confirmation-email'] }
+  const deps = { db, boss, worker: 'w' }
   const { orderId } = await placeAndRelay()
   const settle = async (name: string) => {
     const [delivery] = await claimDeliveries(deps, { target: name, count: 1 })
@@ -290,7 +290,7 @@ test('a worker that is stopped hands back what it cannot finish, uncharged, to b
 test('a worker that lost its job cannot settle the attempt of the one that has it now', async () => {
   await openShopWithErp([delivered()])
   const { db, boss } = shop
-  const deps = { db, boss, worker: 'frozen', targets: ['erp', 'confirmation-email'] }
+  const deps = { db, boss, worker: 'frozen' }
   const { orderId } = await placeAndRelay()
   const [held] = await claimDeliveries(deps, { target: 'erp', count: 1 })
   if (!held) throw new Error('nothing to claim')
@@ -382,6 +382,20 @@ test('a worker for some targets leaves the others alone', async () => {
   const worker = shop.startWorker({ only: ['analytics'] })
   await worker.drained(AbortSignal.timeout(20_000))
   expect(await shop.deliveries(orderId)).toEqual({ erp: 'queued', analytics: 'delivered' })
+})
+
+test('a target taken out of the configuration gets what waited for it once it is back', async () => {
+  const [erp, email] = [testTarget('erp'), testTarget('confirmation-email', { after: ['erp'] })]
+  shop = await openTestShop([erp, email])
+  const { orderId } = await placeAndRelay()
+  const without = shop.startWorker({ targets: [erp] })
+  await without.drained(AbortSignal.timeout(20_000))
+  expect(await shop.deliveries(orderId)).toEqual({
+    erp: 'delivered',
+    'confirmation-email': 'queued',
+  })
+  await shop.startWorker().drained(AbortSignal.timeout(20_000))
+  expect((await shop.deliveries(orderId))['confirmation-email']).toBe('delivered')
 })
 
 test('no transaction is open while a target is being called', async () => {
