@@ -19,6 +19,7 @@ export async function serveDocs(app: FastifyInstance): Promise<void> {
       hooks: { onRequest: checkHost },
       configuration: {
         url: '/openapi.json',
+        pageTitle: 'Orderwheel API',
         withDefaultFonts: false,
         telemetry: false,
         showDeveloperTools: 'never',
