@@ -43,5 +43,13 @@ export function openDatabase(options: DatabaseOptions): Database {
   // Said already: the pool repeats its idle clients' errors.
   pool.on('error', () => {})
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
-  return { db, pool, close: () => db.destroy() }
+  return {
+    db,
+    pool,
+    async close() {
+      // Kysely ends the pool only if it was used.
+      await db.destroy()
+      if (!pool.ending) await pool.end()
+    },
+  }
 }

@@ -1,30 +1,35 @@
 /**
- * Whether the error says that the server could not be reached or went away, rather than that the
- * statement was wrong. After it, whether a commit happened is unknown.
+ * Whether the same statement may well succeed in a moment: the database is unavailable, or two
+ * transactions were in each other's way. Nothing is wrong with what was asked.
  */
-export function isConnectionLost(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
+export function isTransient(error: unknown): boolean {
+  // Class 40: deadlock, serialization failure.
+  return isDatabaseUnavailable(error) || /^40...$/.test(codeOf(error))
+}
+
+/**
+ * Whether the error is the database's state (gone, full, read-only after a failover, not migrated, too
+ * slow to answer) rather than what it was asked to do. Whether a commit happened is unknown.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
   return (
-    // Class 08: connection exception; 57P01-57P05: shut down, crashed, starting up, dropped, idle.
-    /^(08...|57P0[1-5])$/.test(codeOf(error)) ||
+    // 08 connection exception; 25006 read-only; 28 refused login; 3D000/3F000/42P01/42703 not there or not
+    // migrated; 53 out of disk, memory or connections; 55P03 and 57 locked, cancelled or shut down by an
+    // administrator; 58 disk error.
+    /^(08...|25006|28...|3D000|3F000|42P01|42703|53...|55P03|57...|58...)$/.test(codeOf(error)) ||
     /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/.test(
       codeOf(error),
     ) ||
     // node-postgres gives these no code.
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
-      error.message,
-    )
+    (error instanceof Error &&
+      /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|^Query read timeout$/.test(
+        error.message,
+      ))
   )
 }
 
-/** Whether the same statement may well succeed in a moment: nothing is wrong with what was asked. */
-export function isTransient(error: unknown): boolean {
-  if (isConnectionLost(error)) return true
-  // Class 40: deadlock, serialization; class 53: out of disk, memory, connections; 55P03: lock timeout;
-  // 57014: statement timeout or cancelled; 25006: a server that is still read-only after a failover.
-  return error instanceof Error && /^(40...|53...|55P03|57014|25006)$/.test(codeOf(error))
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : ''
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
 }

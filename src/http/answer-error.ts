@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { isTransient } from '#database/transient-error.ts'
-import { isDatabaseUnavailable } from '#orders/database-unavailable.ts'
 
 import { HttpProblem } from './http-problem.ts'
 import { problemMediaType } from './problems.ts'
@@ -27,7 +26,7 @@ function toHttpProblem(error: unknown, request: FastifyRequest): HttpProblem {
   // First: a client that hangs up is ECONNRESET, too, but with a status.
   const byFastify = fromFastify(error)
   if (byFastify) return byFastify
-  if (isDatabaseUnavailable(error) || isTransient(error)) return databaseUnavailable()
+  if (isTransient(error)) return databaseUnavailable()
   return new HttpProblem('internal-error', { requestId: request.id })
 }
 

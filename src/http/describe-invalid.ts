@@ -10,6 +10,8 @@ type SchemaError = {
   instancePath: string
   keyword: string
   params: Record<string, unknown>
+  /** Set when the mistake is a key, not its value. */
+  propertyName?: string
   message?: string
   parentSchema?: { properties?: Record<string, unknown>; description?: string }
 }
@@ -25,15 +27,17 @@ export function isInvalid(error: unknown): error is Invalid {
 export function describeInvalid(error: Invalid, body: unknown): HttpProblem {
   if (error.validationContext === 'params') return new HttpProblem('not-found')
   const inQuery = error.validationContext === 'querystring'
-  const errors = error.validation.slice(0, maxErrors).map((one): ProblemPart => {
+  // A wrong key is reported twice: what is wrong with it, and that it is.
+  const mistakes = error.validation.filter(({ keyword }) => keyword !== 'propertyNames')
+  const errors = mistakes.slice(0, maxErrors).map((one): ProblemPart => {
     const pointer = pointerOf(one)
     const detail = detailOf(one)
     return inQuery ? { parameter: pointer.slice(1), detail } : { pointer, detail }
   })
   if (!inQuery && body === undefined) return new HttpProblem('invalid-json', emptyBody)
   return new HttpProblem(inQuery ? 'invalid-query' : 'invalid-order', {
-    ...(error.validation.length > maxErrors && {
-      detail: `The first ${maxErrors} of ${error.validation.length} errors.`,
+    ...(mistakes.length > maxErrors && {
+      detail: `The first ${maxErrors} of ${mistakes.length} errors.`,
     }),
     errors,
   })
@@ -46,7 +50,8 @@ export function pointerStep(key: string): string {
   return `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
-function pointerOf({ instancePath, keyword, params }: SchemaError): string {
+function pointerOf({ instancePath, keyword, params, propertyName }: SchemaError): string {
+  if (propertyName !== undefined) return instancePath + pointerStep(propertyName)
   if (keyword === 'required') return instancePath + pointerStep(String(params.missingProperty))
   if (keyword === 'additionalProperties') {
     return instancePath + pointerStep(String(params.additionalProperty))
@@ -54,7 +59,8 @@ function pointerOf({ instancePath, keyword, params }: SchemaError): string {
   return instancePath
 }
 
-function detailOf({ keyword, params, message, parentSchema }: SchemaError): string {
+function detailOf({ keyword, params, propertyName, message, parentSchema }: SchemaError): string {
+  if (propertyName !== undefined) return `the key ${message}`
   switch (keyword) {
     case 'required':
       return 'is required'

@@ -11,7 +11,6 @@ export function brokenRules(order: Order, payment: { gateway: boolean }): Broken
   return [
     ...wrongTime(order),
     ...repeatedLines(order),
-    ...wrongTexts(order),
     ...wrongTotals(order),
     ...wrongPayment(order, payment.gateway),
   ]
@@ -37,32 +36,6 @@ function repeatedLines({ items }: Order): BrokenRule[] {
     }
   }
   return broken
-}
-
-function wrongTexts({ metadata, items }: Order): BrokenRule[] {
-  return [
-    ...wrongEntries('/metadata', metadata),
-    ...items.flatMap((item, index) => wrongEntries(`/items/${index}/attributes`, item.attributes)),
-  ]
-}
-
-// The schema's pattern for keys (`.`) does not see past a line break, nor limit a key's length.
-function wrongEntries(pointer: string, texts: Record<string, unknown> = {}): BrokenRule[] {
-  return Object.entries(texts).flatMap(([key, text]) => {
-    const here = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
-    if (key === '' || characters(key) > 64) {
-      return [{ pointer: here, detail: 'the key must have 1 to 64 characters' }]
-    }
-    if (typeof text !== 'string' || characters(text) > 512) {
-      return [{ pointer: here, detail: 'must be a string of at most 512 characters' }]
-    }
-    return []
-  })
-}
-
-// Counted as PostgreSQL and the schema count: an emoji is one.
-function characters(text: string): number {
-  return Array.from(text).length
 }
 
 function wrongTotals(order: Order): BrokenRule[] {

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 
-import { isDatabaseUnavailable } from './database-unavailable.ts'
+import { isDatabaseUnavailable } from '#database/transient-error.ts'
+
 import { findConflicts, type Conflict } from './find-conflicts.ts'
 import { insertOrders, type NewOrder } from './insert-orders.ts'
 
