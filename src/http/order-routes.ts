@@ -1,3 +1,4 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 
@@ -20,7 +21,9 @@ type OrderRoutes = {
 
 /** POST /orders, GET /orders/{id}, GET /orders?externalId=. */
 export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: OrderRoutes): void {
-  app.route<{ Body: Order }>({
+  const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+
+  routes.route({
     method: 'POST',
     url: '/orders',
     onRequest: [requires('orders:write'), checkIdempotencyKey],
@@ -28,7 +31,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     handler: createPostOrder(writer),
   })
 
-  app.route<{ Params: { id: string } }>({
+  routes.route({
     method: 'GET',
     url: '/orders/:id',
     onRequest: requires('orders:read'),
@@ -38,7 +41,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     },
   })
 
-  app.route<{ Querystring: { externalId: string } }>({
+  routes.route({
     method: 'GET',
     url: '/orders',
     onRequest: requires('orders:read'),

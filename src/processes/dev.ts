@@ -4,7 +4,7 @@ import { databaseOf, type Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { runUntilSignal, type Run } from '#base/run-until-signal.ts'
-import { defineCommand, usageError, type Context } from '#cli/command.ts'
+import { defineCommand, type Context } from '#cli/command.ts'
 import { explainDatabaseErrors, withConnections } from '#cli/with-database.ts'
 import { loadConfig } from '#config/load-config.ts'
 import { migrateDatabase } from '#database/migrate.ts'
@@ -18,6 +18,7 @@ import { createDevLogs, type LogOf } from './create-dev-logs.ts'
 import { describeStart } from './describe-start.ts'
 import { closeTargets } from './run-process.ts'
 import { fillIn, simulatedVariables } from './simulated-variables.ts'
+import { readSpeed } from './read-speed.ts'
 import { startApi } from './start-api.ts'
 
 export const dev = defineCommand({
@@ -32,7 +33,7 @@ export const dev = defineCommand({
     },
   },
   async run({ values }, context) {
-    const speed = readSpeed(values.speed)
+    const speed = readSpeed('dev', values.speed)
     refuseProduction(context.environment)
     const logOf = await createDevLogs(context.environment.logLevel)
     await runUntilSignal({
@@ -43,12 +44,6 @@ export const dev = defineCommand({
     return 0
   },
 })
-
-function readSpeed(text = '1'): number {
-  const speed = Number(text)
-  if (speed > 0 && speed < Infinity) return speed
-  throw usageError('dev', `--speed is "${text}": write a number above 0, for example 10`)
-}
 
 /** The development keys are in the README, and the embedded server is nobody's to look after. */
 function refuseProduction({ production }: Environment): void {

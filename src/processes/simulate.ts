@@ -3,6 +3,8 @@ import { runUntilSignal } from '#base/run-until-signal.ts'
 import { defineCommand } from '#cli/command.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 
+import { readSpeed } from './read-speed.ts'
+
 export const simulate = defineCommand({
   name: 'simulate',
   summary: 'Plays the demo shop’s slow targets: HTTP and SMTP',
@@ -11,12 +13,14 @@ export const simulate = defineCommand({
     speed: { type: 'string', value: 'number', summary: 'Divides the latencies (default 1)' },
   },
   async run({ values }, { environment, print }) {
+    const speed = readSpeed('simulate', values.speed)
     await runUntilSignal({
       async start(run) {
         const simulator = await startSimulator({
+          host: environment.host,
           port: environment.simulatorPort,
           smtpPort: environment.smtpPort,
-          speed: Number(values.speed ?? '1'),
+          speed,
           log: createLog('simulator', environment.logLevel ?? 'warn'),
         })
         run.add({ name: 'simulator', stop: () => simulator.stop() })

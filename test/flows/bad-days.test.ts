@@ -10,7 +10,7 @@ import { defineConfig, email, giveUp, http } from '#config/index.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
 import type { Target } from '#targets/target.ts'
 
-import { behave, mailsOf } from '../support/demo-environment.ts'
+import { behave, mailsOf } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import { openTestShop, type TestShop } from '../support/test-shop.ts'
 

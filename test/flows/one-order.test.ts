@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLog } from '#base/log.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { exampleOrder } from '#messages/example-order.ts'
+import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
 
-import { behave, callsOf, demoEnvironment, mailsOf } from '../support/demo-environment.ts'
+import { behave, callsOf, mailsOf } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   connectionString,
@@ -30,7 +31,7 @@ beforeAll(async () => {
     log: createLog('test', 'silent'),
   })
   environment = {
-    ...demoEnvironment(simulator),
+    ...simulatedVariables(simulator),
     DATABASE_URL: connectionString(database.connection),
     PORT: '0',
   }

@@ -12,9 +12,10 @@ import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { installPgBoss } from '#queues/open-boss.ts'
+import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 
-import { behave, callsOf, demoEnvironment, mailsOf } from '../support/demo-environment.ts'
+import { behave, callsOf, mailsOf } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import { startOrderwheel } from '../support/start-process.ts'
 
@@ -37,7 +38,7 @@ test(
     await behave(simulator, 'erp', { latencyMs: 500 })
 
     const environment = {
-      ...demoEnvironment(simulator),
+      ...simulatedVariables(simulator),
       DATABASE_URL: server.connectionString,
       PORT: '0',
       LOG_LEVEL: 'info',

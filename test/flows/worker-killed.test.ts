@@ -1,9 +1,10 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { createLog } from '#base/log.ts'
+import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
 
-import { behave, callsOf, demoEnvironment } from '../support/demo-environment.ts'
+import { behave, callsOf } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   connectionString,
@@ -56,7 +57,7 @@ test('a worker killed while it calls the ERP: the order still arrives, with the 
 function startWorker(): OrderwheelProcess {
   const worker = startOrderwheel(['worker', '--target', 'erp'], {
     DATABASE_URL: connectionString(shop.connection),
-    ...demoEnvironment(simulator),
+    ...simulatedVariables(simulator),
   })
   workers.push(worker)
   return worker

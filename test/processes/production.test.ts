@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLog } from '#base/log.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { exampleOrder } from '#messages/example-order.ts'
+import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
 
-import { demoEnvironment } from '../support/demo-environment.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   connectionString,
@@ -95,7 +95,7 @@ test('a relay that was given a time ends by itself', async () => {
 
 function start(args: string[]): OrderwheelProcess {
   const process = startOrderwheel(args, {
-    ...demoEnvironment(simulator),
+    ...simulatedVariables(simulator),
     DATABASE_URL: connectionString(database.connection),
     PORT: '0',
   })

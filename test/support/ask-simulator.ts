@@ -1,18 +1,5 @@
 import type { Simulator } from '#simulator/start-simulator.ts'
 
-/** The variables of the shipped configuration file, pointing to a simulator. */
-export function demoEnvironment(simulator: Simulator): Record<string, string> {
-  return {
-    ERP_URL: `${simulator.url}/erp`,
-    ANALYTICS_URL: `${simulator.url}/analytics`,
-    PARTNER_URL: `${simulator.url}/partner-webhook`,
-    PARTNER_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-    PARTNER_ALLOW_PRIVATE: '127.0.0.1',
-    SMTP_URL: simulator.smtpUrl,
-    EMAIL_FROM: 'Shop <orders@shop.example>',
-  }
-}
-
 export type RecordedCall = {
   at: string
   path: string
