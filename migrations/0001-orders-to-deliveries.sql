@@ -44,7 +44,8 @@ comment on column orderwheel.orders.document is 'The order as sent. Holds person
 comment on column orderwheel.orders.received_at is 'When the order was committed.';
 
 create table orderwheel.outbox (
-  id          uuid        primary key default uuidv7(),
+  position    bigint      generated always as identity primary key,
+  id          uuid        not null default uuidv7(),
   order_id    uuid        not null references orderwheel.orders on delete cascade,
   kind        text        not null check (length(kind) between 1 and 100),
   payload     jsonb       not null default '{}',
@@ -54,8 +55,10 @@ create table orderwheel.outbox (
   try_after   timestamptz,
   check ((refusals = 0) = (refusal is null) and (refusals = 0) = (try_after is null))
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
-create index outbox_order on orderwheel.outbox (order_id, id);
+create index outbox_order on orderwheel.outbox (order_id, position);
+create index outbox_refused on orderwheel.outbox (try_after) where try_after is not null;
 comment on table  orderwheel.outbox is 'Messages not yet relayed. Any program may insert a row in the transaction that changes an order; the relay deletes it in the transaction that writes messages, deliveries and jobs.';
+comment on column orderwheel.outbox.position is 'The order in which messages happened: a sequence, because the clock may step back after a failover.';
 comment on column orderwheel.outbox.id is 'The message''s id, kept in messages, and the job''s id in every target''s queue.';
 comment on column orderwheel.outbox.order_id is 'The order it happened to.';
 comment on column orderwheel.outbox.kind is 'What happened, for example order.placed.';
@@ -63,19 +66,21 @@ comment on column orderwheel.outbox.payload is 'What happened, in detail, beyond
 comment on column orderwheel.outbox.created_at is 'When it happened.';
 comment on column orderwheel.outbox.refusals is 'How often the relay could not relay it. Above 0 a person should look.';
 comment on column orderwheel.outbox.refusal is 'Why the relay could not relay it, last time.';
-comment on column orderwheel.outbox.try_after is 'When the relay tries again; null: at once. Later messages of the same order wait for it, other orders do not.';
+comment on column orderwheel.outbox.try_after is 'When the relay tries a refused message again; null: not refused. Later messages of the same order wait for it, other orders do not.';
 
 create table orderwheel.messages (
   id          uuid        primary key,
+  position    bigint      not null,
   order_id    uuid        not null references orderwheel.orders on delete cascade,
   kind        text        not null check (length(kind) between 1 and 100),
   payload     jsonb       not null,
   created_at  timestamptz not null,
   relayed_at  timestamptz not null default now()
 );
-create index messages_order on orderwheel.messages (order_id, id);
+create index messages_order on orderwheel.messages (order_id, position);
 comment on table  orderwheel.messages is 'Everything that happened to an order and was told to its targets: the outbox''s history.';
 comment on column orderwheel.messages.id is 'The outbox row''s id.';
+comment on column orderwheel.messages.position is 'The outbox row''s position: of two messages of an order, the lower happened first.';
 comment on column orderwheel.messages.order_id is 'The order it happened to.';
 comment on column orderwheel.messages.kind is 'What happened, for example order.placed.';
 comment on column orderwheel.messages.payload is 'What happened, in detail, beyond the order itself.';
@@ -97,6 +102,7 @@ comment on column orderwheel.targets.declared_at is 'When a process with this ta
 create table orderwheel.deliveries (
   message_id  uuid        not null references orderwheel.messages on delete cascade,
   target      text        not null check (length(target) between 1 and 40),
+  position    bigint      not null,
   order_id    uuid        not null, -- the message's; no foreign key of its own, deleting cascades through messages
   state       text        not null check (state in (
                 'waiting', 'queued', 'active', 'retrying',
@@ -110,13 +116,14 @@ create table orderwheel.deliveries (
   settled_at  timestamptz,
   primary key (message_id, target),
   check ((settled_at is null) = (state in ('waiting', 'queued', 'active', 'retrying')))
-) with (fillfactor = 80);
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 -- Not on state: an index that names it would turn the claim's update into a new entry in every index.
 create index deliveries_order on orderwheel.deliveries (order_id);
-create index deliveries_open on orderwheel.deliveries (target, created_at) where settled_at is null;
+create index deliveries_open on orderwheel.deliveries (target, created_at, message_id) where settled_at is null;
 comment on table  orderwheel.deliveries is 'One message for one target: state, attempts, result. A pg-boss job is how it is carried out.';
 comment on column orderwheel.deliveries.message_id is 'The message. Also the job''s id in the target''s queue.';
 comment on column orderwheel.deliveries.target is 'The target. Also the job''s queue.';
+comment on column orderwheel.deliveries.position is 'The message''s position.';
 comment on column orderwheel.deliveries.order_id is 'The message''s order.';
 comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: being called · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: sent, no answer, a person decides · shed · skipped · cancelled.';
 comment on column orderwheel.deliveries.after is 'The targets that have to be told of the same message first.';

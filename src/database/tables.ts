@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 
 /** The tables of schema `orderwheel` as Kysely sees them. What each column means: `\d+` in psql, or migrations/. */
 export type Tables = {
@@ -22,6 +22,7 @@ export type Tables = {
     received_at: Generated<Date>
   }
   'orderwheel.outbox': {
+    position: GeneratedAlways<string>
     id: Generated<string>
     order_id: string
     kind: string
@@ -33,6 +34,7 @@ export type Tables = {
   }
   'orderwheel.messages': {
     id: string
+    position: string
     order_id: string
     kind: string
     payload: Json
@@ -48,6 +50,7 @@ export type Tables = {
   'orderwheel.deliveries': {
     message_id: string
     target: string
+    position: string
     order_id: string
     state: DeliveryState
     after: Generated<string[]>

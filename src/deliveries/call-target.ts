@@ -20,17 +20,20 @@ export async function callTarget(
 ): Promise<CallEnd> {
   const began = performance.now()
   const deadline = new AbortController()
+  const ended = new AbortController()
   const timer = setTimeout(() => deadline.abort(), target.timeoutSeconds * 1_000)
   const signal = AbortSignal.any([deadline.signal, stopping])
   try {
     const outcome = await Promise.race([
       answer(target, delivery, signal),
-      unanswered(signal, target),
+      unanswered(target, signal, ended.signal),
     ])
     const durationMs = Math.round(performance.now() - began)
-    return { outcome: stopping.aborted ? handBack(outcome) : outcome, durationMs }
+    const stopped = stopping.aborted && !deadline.signal.aborted
+    return { outcome: stopped ? handBack(target, outcome) : outcome, durationMs }
   } finally {
     clearTimeout(timer)
+    ended.abort()
   }
 }
 
@@ -56,11 +59,12 @@ async function answer(
 // Time for a well-behaved target to say itself how far it got when its signal aborted.
 const graceMs = 500
 
-function unanswered(signal: AbortSignal, target: Target): Promise<Outcome> {
+// `ended` takes the listener off again: a composite signal lives for as long as it has one.
+function unanswered(target: Target, signal: AbortSignal, ended: AbortSignal): Promise<Outcome> {
   return new Promise((resolve) => {
     const giveGrace = () => setTimeout(() => resolve(uncertain(noAnswer(target))), graceMs)
     if (signal.aborted) giveGrace()
-    else signal.addEventListener('abort', giveGrace, { once: true })
+    else signal.addEventListener('abort', giveGrace, { once: true, signal: ended })
   })
 }
 
@@ -68,16 +72,22 @@ function noAnswer(target: Target): string {
   return `No answer within ${target.timeoutSeconds} s.`
 }
 
-// A stop is nobody's failure, but a call that may have reached its target stays uncertain.
-function handBack(outcome: Outcome): CallEnd['outcome'] {
+// A stop is nobody's failure and costs no attempt. Only a call that may have reached a target which must
+// not be called twice stays uncertain.
+function handBack(target: Target, outcome: Outcome): CallEnd['outcome'] {
   switch (outcome.kind) {
     case 'delivered':
     case 'give-up':
-    case 'uncertain':
       return outcome
+    case 'uncertain':
+      return target.idempotent
+        ? handedBack
+        : uncertain('Sent; the worker stopped before an answer.')
     case 'try-again':
-      return { kind: 'handed-back', reason: 'The worker stopped.' }
+      return handedBack
     default:
       return outcome satisfies never
   }
 }
+
+const handedBack = { kind: 'handed-back', reason: 'The worker stopped.' } as const

@@ -79,10 +79,12 @@ async function beginAttempts(
     ), abandoned as (
       insert into orderwheel.delivery_attempts
              (message_id, target, number, started_at, outcome, reason, worker)
-      select message_id, ${target}, attempts - 1, old_started_at, 'abandoned',
-             'The worker stopped answering; whether the target was told is unknown.', old_worker
+      select message_id, ${target}, attempts - 1, coalesce(old_started_at, now()), 'abandoned',
+             'The worker stopped answering; whether the target was told is unknown.',
+             coalesce(old_worker, 'unknown')
         from begun
-       where old_state = 'active'
+       where old_state = 'active' and attempts > 1
+      on conflict do nothing -- a state changed by hand: the attempt is recorded already
     )
     select b.message_id as "messageId", b.attempts as attempt, b.uncharged,
            b.old_state = 'active' as "wasActive", b.order_id as "orderId",

@@ -66,6 +66,9 @@ const charged = { charged: true }
 const complete: JobEnd = { kind: 'complete' }
 const cancel: JobEnd = { kind: 'cancel' }
 
+// Whatever a target's code says: a day later somebody should have looked.
+const maxWaitSeconds = 86_400
+
 type Next = Pick<Settlement, 'state' | 'jobEnd'>
 
 function retryOrGiveUp(
@@ -78,9 +81,12 @@ function retryOrGiveUp(
 
 function retry(afterSeconds?: number): Next {
   const jobEnd: JobEnd =
-    afterSeconds === undefined
+    afterSeconds === undefined || !Number.isFinite(afterSeconds)
       ? { kind: 'retry' }
-      : { kind: 'retry', afterSeconds: Math.ceil(afterSeconds) }
+      : {
+          kind: 'retry',
+          afterSeconds: Math.min(Math.max(0, Math.ceil(afterSeconds)), maxWaitSeconds),
+        }
   return { state: 'retrying', jobEnd }
 }
 

@@ -1,12 +1,12 @@
-import { heartbeatSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#queues/declare-queues.ts'
 import { keepJobs } from '#queues/jobs.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 /**
- * Tells pg-boss three times per heartbeat that these deliveries are still being worked on, so that two
- * lost beats cost nothing. One missed for longer costs the delivery: the fence then keeps us out.
+ * Says every few seconds that these deliveries are still being worked on. Silence for `lostAfterSeconds`
+ * costs the delivery: another worker takes it, and the fence keeps us out.
  */
 export function keepHeld(
   target: string,
@@ -22,6 +22,6 @@ export function keepHeld(
       log.warn({ err: error, target }, 'heartbeat failed')
     }
   }
-  const timer = setInterval(() => void beat(), (heartbeatSeconds * 1_000) / 3)
+  const timer = setInterval(() => void beat(), (lostAfterSeconds * 1_000) / 3)
   return { stop: () => clearInterval(timer) }
 }

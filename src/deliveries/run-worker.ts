@@ -1,9 +1,12 @@
 import { hostname } from 'node:os'
 
 import type { Log } from '#base/log.ts'
+import { untilAborted } from '#base/until-aborted.ts'
+import { watchAnswers } from '#base/watch-answers.ts'
 import { dueQueues, rescueJobs } from '#queues/jobs.ts'
 import type { Target } from '#targets/target.ts'
 
+import { type Place, releaseStranded } from './release-stranded.ts'
 import { type Pump, startPump } from './target-pump.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -34,8 +37,8 @@ const pollMs = 1_000
 const rescueMs = 2_000
 // More than one heartbeat (a third of 10 s), less than what makes a job count as lost.
 const steadyBeforeRescueMs = 5_000
-// Longer without an answer, and the database, or this process, was away.
-const awayMs = 3 * pollMs
+// How soon a delivery that waits for nothing any more is noticed, which should never be needed.
+const strandedMs = 60_000
 
 /** Starts a pump per target, and the two things they share: looking for due jobs and rescuing abandoned ones. */
 export function startWorker(options: WorkerOptions): Worker {
@@ -45,7 +48,7 @@ export function startWorker(options: WorkerOptions): Worker {
     .filter((target) => !only || only.includes(target.name))
     .map((target) => startPump(target, deps))
   const names = pumps.map((pump) => pump.target)
-  const database = watchAnswers()
+  const database = watchAnswers(3 * pollMs)
 
   function wake(targets: readonly string[] = []) {
     for (const pump of pumps) {
@@ -70,8 +73,20 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
+  const places = new Map<string, Place | undefined>()
+  async function sweep() {
+    for (const target of names) {
+      const step = await releaseStranded(deps, { target, from: places.get(target) })
+      places.set(target, step.next)
+      if (step.released.length === 0) continue
+      log.warn({ target }, 'released a delivery that waited for nothing')
+      deps.jobsAdded(step.released)
+    }
+  }
+
   const poll = repeat(lookForDue, { everyMs: pollMs, log })
   const rescuing = repeat(rescue, { everyMs: rescueMs, log })
+  const sweeping = repeat(sweep, { everyMs: strandedMs, log })
   let stopped: Promise<void> | undefined
 
   return {
@@ -86,8 +101,10 @@ export function startWorker(options: WorkerOptions): Worker {
   async function stopAll() {
     const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
-    const pumpsStopped = pumps.map((pump) => pump.stop({ calls, settling }))
-    await Promise.all([poll.stop(), rescuing.stop(), ...pumpsStopped])
+    const loops = [poll, rescuing, sweeping].map((loop) => loop.stop())
+    await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
+    // A pass may hang in a database that does not answer; it writes nothing that matters.
+    await Promise.race([Promise.all(loops), untilAborted(settling)])
   }
 }
 
@@ -97,26 +114,10 @@ async function untilDrained(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    // In this order: what was claimed or released after the look shows as not idle.
-    if ((await lookForDue()) === 0 && pumps.every((pump) => pump.isIdle())) return
+    // Idle before the look: nothing could be settled, and so released, behind its back. And after it.
+    const idle = () => pumps.every((pump) => pump.isIdle())
+    if (idle() && (await lookForDue()) === 0 && idle()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-/** Keeps how long the database has been answering without a gap. */
-function watchAnswers() {
-  let last = performance.now()
-  let steadySince = last
-  return {
-    answered() {
-      const now = performance.now()
-      if (now - last > awayMs) steadySince = now
-      last = now
-    },
-    steadyMs() {
-      const now = performance.now()
-      return now - last > awayMs ? 0 : now - steadySince
-    },
   }
 }
 

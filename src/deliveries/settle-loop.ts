@@ -1,3 +1,4 @@
+import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
 
@@ -25,8 +26,8 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
   let underWay: Settlement[] = []
   let finishing: AbortSignal | undefined
 
-  async function settle(batch: Settlement[]) {
-    const { settlements, released } = await settleDeliveries(deps, target, batch)
+  async function settle(batch: Settlement[], release: 'now' | 'later' = 'now') {
+    const { settlements, released } = await settleDeliveries(deps, target, batch, { release })
     logEnds(deps, target, settlements)
     if (settlements.length < batch.length) {
       const lost = batch.length - settlements.length
@@ -35,12 +36,17 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
     if (released.length > 0) deps.jobsAdded(released)
   }
 
-  // A batch that fails for a reason of its own is settled one by one; what fails alone is left to the
-  // heartbeat: its job runs again elsewhere, and the attempt shows as abandoned.
+  // A batch that fails for a reason of its own is settled one by one, at first as ever, then without
+  // releasing what waits: a call that was made must not be made again for the sake of another delivery.
+  // What fails even so is left to the heartbeat: its job runs again, and the attempt shows as abandoned.
   async function settleOneByOne(batch: Settlement[]) {
     for (const settlement of batch) {
       try {
-        await settle([settlement])
+        await settle([settlement]).catch((error: unknown) => {
+          if (isTransient(error)) throw error
+          deps.log.error({ err: error, target }, 'nothing can be released, settling without')
+          return settle([settlement], 'later')
+        })
       } catch (error) {
         if (isTransient(error)) throw error
         const { delivery, outcome } = settlement
@@ -97,7 +103,7 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
     async finish(deadline) {
       finishing = deadline
       bell.ring()
-      await running
+      await Promise.race([running, untilAborted(deadline)])
     },
   }
 }

@@ -1,8 +1,11 @@
+import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp } from '#base/wake-up.ts'
+import { isTransient } from '#database/transient-error.ts'
 import type { Target } from '#targets/target.ts'
 
 import { callTarget } from './call-target.ts'
 import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
+import { claimOneByOne } from './claim-one-by-one.ts'
 import { decideSettlement } from './decide-settlement.ts'
 import { keepHeld } from './keep-held.ts'
 import { refuseToCall } from './refuse-to-call.ts'
@@ -16,8 +19,10 @@ export type Pump = {
   /** Whether nothing is in flight or unsettled. */
   isIdle(): boolean
   /** Claims nothing more; what is in flight is handed back when `calls` aborts, and settled until `settling` does. */
-  stop(deadlines: { calls: AbortSignal; settling: AbortSignal }): Promise<void>
+  stop(deadlines: Deadlines): Promise<void>
 }
+
+type Deadlines = { calls: AbortSignal; settling: AbortSignal }
 
 // Ended calls that may wait for the database before no more are claimed: bounds memory in an outage.
 const maxUnsettled = 1_000
@@ -56,11 +61,20 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
     mayBeMore = false
     claiming = true
     try {
-      const claimed = await claimDeliveries(deps, { target: target.name, count })
+      const claimed = await claim({ target: target.name, count })
       if (claimed.length === count) mayBeMore = true
       for (const delivery of claimed) void call(delivery)
     } finally {
       claiming = false
+    }
+  }
+
+  async function claim(wanted: { target: string; count: number }) {
+    try {
+      return await claimDeliveries(deps, wanted)
+    } catch (error) {
+      if (isTransient(error)) throw error
+      return claimOneByOne(deps, wanted)
     }
   }
 
@@ -80,11 +94,13 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
     }
   }
 
-  async function finishCalls(deadline: AbortSignal) {
-    const handBack = () => stopCalls.abort()
-    if (deadline.aborted) handBack()
-    deadline.addEventListener('abort', handBack, { once: true })
-    while (inFlight.size > 0) await bell.wait()
+  /** Waits for what is in flight; aborts it when `calls` does, and waits no longer than `settling`. */
+  async function finishCalls({ calls, settling }: Deadlines) {
+    onAbort(calls, () => stopCalls.abort())
+    onAbort(settling, bell.ring)
+    // A claim under way may have taken deliveries; a database that hangs must not keep us.
+    await Promise.race([running, untilAborted(settling)])
+    while (inFlight.size > 0 && !settling.aborted) await bell.wait()
   }
 
   const running = run()
@@ -99,10 +115,14 @@ export function startPump(target: Target, deps: WorkerDeps): Pump {
     async stop(deadlines) {
       stopping = true
       bell.ring()
-      await running
-      await finishCalls(deadlines.calls)
+      await finishCalls(deadlines)
       await settling.finish(deadlines.settling)
       heartbeat.stop()
     },
   }
+}
+
+function onAbort(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act()
+  else signal.addEventListener('abort', act, { once: true })
 }

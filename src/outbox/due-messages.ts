@@ -2,11 +2,22 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-/** The ids of the messages a relay would look at now, oldest first. */
-export async function dueMessages(db: Db, limit: number): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    select id from orderwheel.outbox
-     where try_after is null or try_after <= now()
-     order by id limit ${limit}`.execute(db)
-  return rows.map((row) => row.id)
+export type DueMessage = { position: string; id: string }
+
+/** The messages a relay would take now, oldest first. */
+export async function dueMessages(db: Db, limit: number): Promise<DueMessage[]> {
+  const { rows } = await sql<DueMessage>`
+    select position, id from orderwheel.outbox
+     where try_after is null
+     order by position limit ${limit}`.execute(db)
+  return rows
+}
+
+/** Refused messages whose time has come again, the longest due first. */
+export async function refusedMessagesDue(db: Db, limit: number): Promise<DueMessage[]> {
+  const { rows } = await sql<DueMessage>`
+    select position, id from orderwheel.outbox
+     where try_after <= now()
+     order by try_after limit ${limit}`.execute(db)
+  return rows
 }

@@ -2,37 +2,38 @@ import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
 
-/** A message on its way from the outbox to its targets. */
-export type Message = { id: string; orderId: string; kind: string }
+/** A message on its way from the outbox to its targets. `position` orders the messages of an order. */
+export type Message = { id: string; position: string; orderId: string; kind: string }
 
 /**
- * Takes up to `limit` messages out of the outbox into `messages`, oldest first. Several relays at once
- * are safe: each skips the rows another holds. A message waits while an earlier one of its order is
- * still in the outbox, even one that another relay is taking, so that an order's messages stay in order.
- * With `only`, takes that message alone.
+ * Takes up to `limit` messages that were never refused out of the outbox into `messages`, oldest first;
+ * with `only`, the message of that position, refused or not. Several relays at once are safe: each skips
+ * the rows another holds. A message waits while an earlier one of its order is still in the outbox, even
+ * one that another relay is taking, so that an order's messages stay in order.
  */
 export async function takeMessages(
   tx: Tx,
-  { limit, only }: { limit: number; only?: string },
+  take: { limit: number } | { only: string },
 ): Promise<Message[]> {
+  const wanted = 'only' in take ? sql`o.position = ${take.only}` : sql`o.try_after is null`
+  const limit = 'only' in take ? 1 : take.limit
   const { rows } = await sql<Message>`
     with due as (
-      select id from orderwheel.outbox o
-       where (try_after is null or try_after <= now())
-         and (${only ?? null}::uuid is null or id = ${only ?? null}::uuid)
+      select position from orderwheel.outbox o
+       where ${wanted}
          and not exists (
            select from orderwheel.outbox earlier
-            where earlier.order_id = o.order_id and earlier.id < o.id)
-       order by id
+            where earlier.order_id = o.order_id and earlier.position < o.position)
+       order by position
        limit ${limit}
          for update skip locked
     ), taken as (
-      delete from orderwheel.outbox where id in (select id from due)
-      returning id, order_id, kind, payload, created_at
+      delete from orderwheel.outbox where position in (select position from due)
+      returning id, position, order_id, kind, payload, created_at
     ), kept as (
-      insert into orderwheel.messages (id, order_id, kind, payload, created_at)
-      select id, order_id, kind, payload, created_at from taken
+      insert into orderwheel.messages (id, position, order_id, kind, payload, created_at)
+      select id, position, order_id, kind, payload, created_at from taken
     )
-    select id, order_id as "orderId", kind from taken order by id`.execute(tx)
+    select id, position, order_id as "orderId", kind from taken order by position`.execute(tx)
   return rows
 }

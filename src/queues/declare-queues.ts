@@ -21,7 +21,8 @@ const days = 86_400
 export async function declareQueues(boss: Boss, targets: readonly QueueOptions[]): Promise<void> {
   for (const target of targets) {
     const settings = queueSettings(target)
-    const dead = { retentionSeconds: keepForGood, deleteAfterSeconds: 7 * days }
+    // The archive is our table dead_letters; this is a copy for those who look into pg-boss.
+    const dead = { retentionSeconds: 30 * days, deleteAfterSeconds: 7 * days }
     // The dead-letter queue first: pg-boss refuses a queue whose dead-letter queue does not exist.
     await boss.createQueue(deadLetterQueue(target.name), { ...dead, partition: true })
     await boss.updateQueue(deadLetterQueue(target.name), dead)
@@ -34,8 +35,14 @@ export async function declareQueues(boss: Boss, targets: readonly QueueOptions[]
 // pg-boss silently deletes jobs that waited for longer than this; a backlog must never expire.
 const keepForGood = 3_650 * days
 
-// Seconds without a sign of life after which a job counts as abandoned; pg-boss's minimum.
-export const heartbeatSeconds = 10
+/**
+ * Seconds without a sign of life after which a job counts as abandoned. Workers say theirs three times as
+ * often, so that two lost ones cost nothing.
+ */
+export const lostAfterSeconds = 10
+
+// pg-boss's own monitor is the floor beneath rescueJobs: it cannot tell an outage from a lost worker.
+const heartbeatSeconds = 60
 
 function queueSettings({ name, timeoutSeconds, retry }: QueueOptions) {
   return {

@@ -4,6 +4,7 @@ import type { Tx } from '#database/open-database.ts'
 
 export type NewDelivery = {
   messageId: string
+  position: string
   orderId: string
   kind: string
   target: string
@@ -25,10 +26,12 @@ export async function addDeliveries(
     state: isHeld(delivery, held) ? ('waiting' as const) : ('queued' as const),
   }))
   await sql`
-    insert into orderwheel.deliveries (message_id, target, order_id, state, after)
-    select "messageId", target, "orderId", state, after
+    insert into orderwheel.deliveries (message_id, target, position, order_id, state, after)
+    select "messageId", target, position, "orderId", state, after
       from json_to_recordset(${JSON.stringify(decided)}::json)
-        as d("messageId" uuid, target text, "orderId" uuid, state text, after text[])`.execute(tx)
+        as d("messageId" uuid, target text, position bigint, "orderId" uuid, state text, after text[])`.execute(
+    tx,
+  )
   return decided
 }
 

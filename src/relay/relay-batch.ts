@@ -20,12 +20,12 @@ export type Relayed = { messages: number; jobs: number; targets: string[] }
 class Unrelayable extends Error {}
 
 /**
- * One pass, one transaction: takes up to `limit` messages, writes a delivery for each routed target and
+ * One pass, one transaction: takes up to `limit` messages (or the only one), writes a delivery for each routed target and
  * a job for each delivery that need not wait. All or nothing; throws when any message cannot be relayed.
  */
 export async function relayBatch(
   deps: RelayDeps,
-  take: { limit: number; only?: string },
+  take: { limit: number } | { only: string },
 ): Promise<Relayed> {
   return deps.db.transaction().execute(async (tx) => {
     const messages = await takeMessages(tx, take)
@@ -42,7 +42,7 @@ export async function relayBatch(
 }
 
 function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[] {
-  const { id, orderId, kind } = message
+  const { id, position, orderId, kind } = message
   if (!isMessageKind(kind)) {
     throw new Unrelayable(`Message ${id}: unknown kind ${kind}. Deploy a version that knows it.`)
   }
@@ -52,7 +52,7 @@ function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[]
     if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
     // A target that is not told of this kind of message is not waited for.
     const after = target.after.filter((earlier) => routed.includes(earlier))
-    return { messageId: id, orderId, kind, target: name, after }
+    return { messageId: id, position, orderId, kind, target: name, after }
   })
 }
 

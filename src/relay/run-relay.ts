@@ -1,15 +1,17 @@
 import type { Log } from '#base/log.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
+import { type DueMessage, dueMessages, refusedMessagesDue } from '#outbox/due-messages.ts'
 import { refuseMessage } from '#outbox/refuse-message.ts'
-import { dueMessages } from '#outbox/due-messages.ts'
 
-import { type RelayDeps, relayBatch } from './relay-batch.ts'
+import { type RelayDeps, type Relayed, relayBatch } from './relay-batch.ts'
 
 export type RelayOptions = RelayDeps & {
   log: Log
   /** Called with the targets that got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
+  /** The floor beneath lost notifications. Default 0.5. */
+  pollSeconds?: number
 }
 
 export type Relay = {
@@ -21,21 +23,23 @@ export type Relay = {
 
 // Large enough to amortise the transaction, small enough to commit within tens of milliseconds.
 const batchSize = 500
-// The floor beneath lost notifications.
-const pollSeconds = 0.5
+// Refused messages are tried one by one, a few at a time: what comes new goes first.
+const refusedAtATime = 20
 const pauseAfterFailureSeconds = 1
 
 /** Repeats `relayOnce`: at once while batches are full, else when woken or after half a second. */
 export function startRelay(options: RelayOptions): Relay {
+  const { log, pollSeconds = 0.5 } = options
   const bell = createWakeUp()
-  let stopping = false
+  const stopping = new AbortController()
 
   async function run() {
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       try {
-        if ((await relayOnce(options)) < batchSize && !stopping) await bell.wait(pollSeconds)
+        const messages = await relayOnce(options, stopping.signal)
+        if (messages < batchSize && !stopping.signal.aborted) await bell.wait(pollSeconds)
       } catch (error) {
-        options.log.warn({ err: error }, 'relay failed, trying again')
+        log.warn({ err: error }, 'relay failed, trying again')
         await bell.wait(pauseAfterFailureSeconds)
       }
     }
@@ -45,7 +49,7 @@ export function startRelay(options: RelayOptions): Relay {
   return {
     wake: bell.ring,
     async stop() {
-      stopping = true
+      stopping.abort()
       bell.ring()
       await running
     },
@@ -56,40 +60,53 @@ export function startRelay(options: RelayOptions): Relay {
 export async function drainOutbox(options: RelayOptions, signal: AbortSignal): Promise<number> {
   let total = 0
   for (;;) {
-    const relayed = await relayOnce(options)
-    total += relayed
-    if (relayed === 0 || signal.aborted) return total
+    const messages = await relayOnce(options, signal)
+    total += messages
+    if (messages === 0 || signal.aborted) return total
   }
 }
 
 /**
- * Relays one batch and answers how many messages it dealt with. When the batch as a whole fails, its
- * messages are relayed one by one, and those that fail alone are refused: kept in the outbox with the
- * reason, while the others go on.
+ * Relays one batch, then a few refused messages whose time has come, and answers how many messages it
+ * dealt with. When the batch as a whole fails, its messages are relayed one by one, and those that fail
+ * alone are refused: kept in the outbox with the reason, while the others go on.
  */
-async function relayOnce(options: RelayOptions): Promise<number> {
+async function relayOnce(options: RelayOptions, signal: AbortSignal): Promise<number> {
+  const messages = await relayNew(options, signal)
+  const refused = await refusedMessagesDue(options.db, refusedAtATime)
+  return messages + (await relayOneByOne(options, refused, signal))
+}
+
+async function relayNew(options: RelayOptions, signal: AbortSignal): Promise<number> {
   try {
     const relayed = await relayBatch(options, { limit: batchSize })
-    if (relayed.targets.length > 0) options.jobsAdded(relayed.targets)
+    announce(options, relayed)
     return relayed.messages
   } catch (error) {
     if (isTransient(error)) throw error
-    return relayOneByOne(options)
+    return relayOneByOne(options, await dueMessages(options.db, batchSize), signal)
   }
 }
 
-async function relayOneByOne(options: RelayOptions): Promise<number> {
-  const ids = await dueMessages(options.db, batchSize)
-  for (const only of ids) {
+async function relayOneByOne(
+  options: RelayOptions,
+  messages: readonly DueMessage[],
+  signal: AbortSignal,
+): Promise<number> {
+  for (const { position, id } of messages) {
+    if (signal.aborted) break
     try {
-      const relayed = await relayBatch(options, { limit: 1, only })
-      if (relayed.targets.length > 0) options.jobsAdded(relayed.targets)
+      announce(options, await relayBatch(options, { only: position }))
     } catch (error) {
       if (isTransient(error)) throw error
       const reason = error instanceof Error ? error.message : String(error)
-      await refuseMessage(options.db, only, reason)
-      options.log.error({ messageId: only, reason }, 'message refused, kept in the outbox')
+      await refuseMessage(options.db, position, reason)
+      options.log.error({ messageId: id, reason }, 'message refused, kept in the outbox')
     }
   }
-  return ids.length
+  return messages.length
+}
+
+function announce({ jobsAdded }: RelayOptions, { targets }: Relayed): void {
+  if (targets.length > 0) jobsAdded(targets)
 }

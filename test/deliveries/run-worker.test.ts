@@ -1,8 +1,11 @@
+import { getEventListeners } from 'node:events'
+
 import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
 import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
 import { decideSettlement } from '#deliveries/decide-settlement.ts'
+import { releaseStranded } from '#deliveries/release-stranded.ts'
 import { settleDeliveries } from '#deliveries/settle-deliveries.ts'
 import { delivered, giveUp, type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
 import type { Call, Target } from '#targets/target.ts'
@@ -113,6 +116,8 @@ test('of two deliveries settled at the same moment, one releases what waits for 
     await sql`select from orderwheel.deliveries where state = 'waiting' for update`.execute(tx)
     const both = settlements.map((run) => run())
     await eventually(async () => (await blocked()) === 2)
+    // Nothing of a settlement can be seen before what waits for it is released.
+    expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'active', stock: 'active' })
     void Promise.all(both)
   })
   await eventually(async () => (await shop.deliveries(orderId))['confirmation-email'] === 'queued')
@@ -396,6 +401,84 @@ test('a target taken out of the configuration gets what waited for it once it is
   })
   await shop.startWorker().drained(AbortSignal.timeout(20_000))
   expect((await shop.deliveries(orderId))['confirmation-email']).toBe('delivered')
+})
+
+test('one delivery that cannot be claimed does not keep the others from their target', async () => {
+  await openShopWithErp([delivered()])
+  const bad = await shop.placeOrder()
+  const good = [await shop.placeOrder(), await shop.placeOrder()]
+  await shop.relay()
+  await sql`alter table orderwheel.deliveries add constraint bad
+    check (state <> 'active' or order_id <> ${sql.lit(bad.orderId)})`.execute(shop.db)
+  const worker = shop.startWorker({ only: ['erp'] })
+  await worker.drained(AbortSignal.timeout(20_000))
+  for (const { orderId } of good) {
+    expect((await shop.deliveries(orderId)).erp).toBe('delivered')
+  }
+  expect((await shop.deliveries(bad.orderId)).erp).toBe('queued')
+
+  await sql`alter table orderwheel.deliveries drop constraint bad`.execute(shop.db)
+  await shop.letTimePass()
+  await eventually(async () => (await shop.deliveries(bad.orderId)).erp === 'delivered')
+})
+
+test('a call that was made is not made again because what waits for it cannot be released', async () => {
+  const calls = await openShopWithErp([delivered()])
+  const { orderId, messageId } = await placeAndRelay()
+  await shop.boss.insert('confirmation-email', [{ id: messageId, data: {} }])
+  const worker = shop.startWorker({ only: ['erp'] })
+  await eventually(async () => (await shop.deliveries(orderId)).erp === 'delivered')
+  expect((await shop.deliveries(orderId))['confirmation-email']).toBe('waiting')
+  await worker.drained(AbortSignal.timeout(20_000))
+  expect(calls).toHaveLength(1)
+
+  await sql`delete from pgboss.job where name = 'confirmation-email'`.execute(shop.db)
+  const { db, boss } = shop
+  const step = await releaseStranded(
+    { db, boss },
+    { target: 'confirmation-email', from: undefined },
+  )
+  expect(step).toEqual({ released: ['confirmation-email'], next: undefined })
+  expect((await shop.deliveries(orderId))['confirmation-email']).toBe('queued')
+})
+
+test('what still waits for something is not taken for stranded', async () => {
+  await openShopWithErp([delivered()])
+  const { orderId } = await placeAndRelay()
+  const { db, boss } = shop
+  const step = await releaseStranded(
+    { db, boss },
+    { target: 'confirmation-email', from: undefined },
+  )
+  expect(step.released).toEqual([])
+  expect((await shop.deliveries(orderId))['confirmation-email']).toBe('waiting')
+})
+
+test('a worker stops in time although the database hangs', async () => {
+  const started = Promise.withResolvers<void>()
+  const erp = testTarget('erp', {
+    concurrency: 2,
+    call: async ({ signal }) => {
+      started.resolve()
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      return tryAgain('never sent')
+    },
+  })
+  shop = await openTestShop([erp])
+  await placeAndRelay()
+  const worker = shop.startWorker({ stopSeconds: 2.5 })
+  await started.promise
+  await shop.db.transaction().execute(async (tx) => {
+    await sql`lock table orderwheel.deliveries in access exclusive mode`.execute(tx)
+    await expect(worker.stop()).resolves.toBeUndefined()
+  })
+})
+
+test('a call leaves nothing behind on its signal', async () => {
+  const calls = await openShopWithErp([delivered()])
+  await placeAndRelay()
+  await shop.startWorker().drained(AbortSignal.timeout(20_000))
+  expect(calls.map((call) => getEventListeners(call.signal, 'abort').length)).toEqual([0])
 })
 
 test('no transaction is open while a target is being called', async () => {

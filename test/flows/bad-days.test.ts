@@ -154,6 +154,19 @@ test('the same on an ERP that is not idempotent: a person decides, it is not cal
   expect(requests).toHaveLength(1)
 })
 
+test('a worker is stopped while the ERP hangs: the call is handed back and costs no attempt', async () => {
+  const retry = { attempts: 1 }
+  const requests = await openShopWithErp([() => {}, answer(200)], { retry })
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  const worker = shop.startWorker({ stopSeconds: 2.1 })
+  await eventually(() => requests.length === 1)
+  await worker.stop()
+  expect((await shop.attempts(orderId)).map((a) => a.outcome)).toEqual(['handed-back'])
+  shop.startWorker({ stopSeconds: 2 })
+  await becomes(orderId, 'erp', 'delivered')
+})
+
 async function openShopWithMail() {
   simulator = await startSimulator({
     port: 0,

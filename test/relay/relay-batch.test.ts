@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
 import { relayBatch } from '#relay/relay-batch.ts'
-import { drainOutbox } from '#relay/run-relay.ts'
+import { drainOutbox, startRelay } from '#relay/run-relay.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 
 let shop: TestShop
@@ -130,6 +131,21 @@ test('several relays at once relay each message exactly once', async () => {
   expect(await count('orderwheel.messages')).toBe(300)
   expect(await count('orderwheel.deliveries')).toBe(900)
   expect(await count('pgboss.job')).toBe(600)
+})
+
+test('a relay catches up in full batches without waiting in between', async () => {
+  await openShop({ 'order.placed': ['erp'] })
+  await sql`
+    with o as (
+      insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+      select 'WEB-' || n, uuidv7(), 'k', sha256('x'), '{}' from generate_series(1, 1200) n
+      returning id)
+    insert into orderwheel.outbox (order_id, kind) select id, 'order.placed' from o`.execute(
+    shop.db,
+  )
+  const relay = startRelay({ ...shop.relayOptions, pollSeconds: 3_600 })
+  await eventually(async () => (await count('orderwheel.deliveries')) === 1_200)
+  await relay.stop()
 })
 
 test('a later message of the same order waits until the earlier one was told', async () => {

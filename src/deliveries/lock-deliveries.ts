@@ -1,0 +1,24 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+
+/**
+ * Locks deliveries of a target, and everything that waits in these orders, in the one order in which
+ * every transaction locks deliveries, message and then target: two cannot wait for each other.
+ *
+ * What waits is locked before anybody looks whether it has something left to wait for: of two
+ * transactions that settle the two deliveries a third waits for, the later one then sees the earlier
+ * one's commit, and one of them releases it.
+ */
+export async function lockDeliveries(
+  tx: Tx,
+  lock: { target: string; messageIds: readonly string[]; orderIds: readonly string[] },
+): Promise<void> {
+  const { target, messageIds, orderIds } = lock
+  await sql`
+    select from orderwheel.deliveries
+     where message_id = any(${messageIds}::uuid[]) and target = ${target}
+        or order_id = any(${orderIds}::uuid[]) and state = 'waiting'
+     order by message_id, target
+       for update`.execute(tx)
+}
