@@ -16,7 +16,8 @@ export const environmentVariables = [
   },
   {
     name: 'DIRECT_DATABASE_URL',
-    description: 'For notifications, when DATABASE_URL goes through a transaction pooler',
+    description:
+      'If DATABASE_URL goes through PgBouncer: the server itself, for notifications and migrations',
   },
   {
     name: 'DATABASE_POOL_SIZE',
@@ -63,7 +64,7 @@ export const environmentVariables = [
 export type Environment = {
   /** Absent: `dev` starts the embedded server, every other command refuses. */
   database?: ClientConfig
-  /** For LISTEN. */
+  /** For LISTEN and migrations. When it is there, `database` goes through a transaction pooler. */
   directDatabase?: ClientConfig
   databasePoolSize: number
   port: number
@@ -116,6 +117,19 @@ export function databaseOf(environment: Environment): ClientConfig {
     'config',
     'DATABASE_URL is not set: give a PostgreSQL 18 as postgresql://user:password@host:5432/database. Only "orderwheel dev" brings its own.',
   )
+}
+
+/** The database without the pooler that DATABASE_URL may go through: for LISTEN, migrations and session locks. */
+export function directDatabaseOf(environment: Environment): ClientConfig {
+  return environment.directDatabase ?? databaseOf(environment)
+}
+
+/** The database as `openDatabase` takes it. */
+export function pooledDatabaseOf(environment: Environment) {
+  return {
+    connection: databaseOf(environment),
+    throughPooler: environment.directDatabase !== undefined,
+  }
 }
 
 type Name = (typeof environmentVariables)[number]['name']

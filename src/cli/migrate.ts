@@ -1,9 +1,7 @@
-import { databaseOf } from '#base/environment.ts'
 import { createLog } from '#base/log.ts'
-import { migrateDatabase } from '#database/migrate.ts'
 import { migrationStatus } from '#database/schema-version.ts'
-import { installPgBoss } from '#queues/open-boss.ts'
 
+import { bringUpToDate } from './bring-up-to-date.ts'
 import { defineCommand, type Context } from './command.ts'
 import { explainDatabaseErrors, withConnections } from './with-database.ts'
 
@@ -23,8 +21,7 @@ export const migrate = defineCommand({
 
 async function apply({ environment, print }: Context): Promise<number> {
   const log = createLog('migrate', environment.logLevel ?? 'warn')
-  const applied = await migrateDatabase(databaseOf(environment), log)
-  await withConnections(environment, ({ pool }) => installPgBoss(pool))
+  const applied = await bringUpToDate(environment, log)
   for (const name of applied) print(`Applied ${name}`)
   print(applied.length === 0 ? 'The database is up to date.' : 'The database is now up to date.')
   return 0

@@ -1,6 +1,7 @@
-import { databaseOf, type Environment } from '#base/environment.ts'
+import { pooledDatabaseOf, type Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import { openDatabase, type Database } from '#database/open-database.ts'
+import { sayUnavailable } from '#database/say-unavailable.ts'
 import { migrationStatus } from '#database/schema-version.ts'
 import { isTransient } from '#database/transient-error.ts'
 
@@ -30,7 +31,7 @@ export async function withConnections<T>(
   work: (database: Database) => Promise<T>,
 ): Promise<T> {
   const database = openDatabase({
-    connection: databaseOf(environment),
+    ...pooledDatabaseOf(environment),
     applicationName: 'orderwheel-cli',
     maxConnections: 2,
     // The statement that notices says so.
@@ -43,16 +44,15 @@ export async function withConnections<T>(
   }
 }
 
-/** A connection that failed becomes a sentence: node-postgres's own error is often only a code. */
+/** A connection that failed becomes a sentence. */
 export async function explainDatabaseErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!isTransient(error) && !wasRefused(error)) throw error
-    const reasons = error instanceof AggregateError ? error.errors : [error]
     throw new OrderwheelError(
       'database',
-      `PostgreSQL did not let us in: ${reasons.map(messageOf).join('; ')}. Is it running, and is DATABASE_URL right?`,
+      `PostgreSQL did not let us in: ${sayUnavailable(error)}. Is it running, and is DATABASE_URL right?`,
       { cause: error },
     )
   }
@@ -61,8 +61,4 @@ export async function explainDatabaseErrors<T>(work: () => Promise<T>): Promise<
 /** Class 28: wrong user or password; 3D: no such database; 42501: not allowed. */
 function wasRefused(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(28|3D|42501)/.test(String(error.code))
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

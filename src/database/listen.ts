@@ -28,7 +28,9 @@ export function listen(options: ListenOptions): Listener {
     const next = new pg.Client({
       ...options.connection,
       application_name: options.applicationName,
+      // It never sends anything: without probes a server that is gone would not be noticed.
       keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
       connectionTimeoutMillis: 5_000,
     })
     client = next

@@ -39,6 +39,8 @@ export async function migrateDatabase(
   await client.connect()
   try {
     await refuseOldServer(client)
+    // The role may have a limit for our other processes; an index takes as long as it takes.
+    await client.query('set statement_timeout = 0')
     await lock(client)
     await createBookkeeping(client)
     return await applyPending(client, migrations ?? (await readMigrations()), log)

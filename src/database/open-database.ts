@@ -22,6 +22,14 @@ export type DatabaseOptions = {
   maxConnections: number
   /** Called for each connection that breaks; the pool replaces it by itself. */
   onConnectionLost: (error: Error) => void
+  /** Through a transaction pooler the server's limits are the role's to set: it refuses them from us. */
+  throughPooler?: boolean
+  /** Milliseconds until the server cancels a statement (57014). Default 30 000; 0: never. */
+  statementTimeoutMs?: number
+  /** Milliseconds until the server ends a session that holds an idle transaction (25P03). Default 15 000. */
+  idleInTransactionTimeoutMs?: number
+  /** Milliseconds until the server refuses a statement that waits for a lock (55P03). Default: as long as the statement may take. */
+  lockTimeoutMs?: number
 }
 
 /**
@@ -36,12 +44,16 @@ export function openDatabase(options: DatabaseOptions): Database {
     // Long enough for a failover's new primary to answer, short enough that a caller gets an error.
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
+    // A host that is gone without a word is noticed between statements: firewalls forget after minutes.
+    keepAliveInitialDelayMillis: 10_000,
+    ...timeLimits(options),
   })
   // A client that breaks while a transaction has it is listened to by nobody else, and an error event
   // without a listener ends the process. The statement in flight, or the next one, rejects as well.
   pool.on('connect', (client) => client.on('error', options.onConnectionLost))
   // Said already: the pool repeats its idle clients' errors.
   pool.on('error', () => {})
+  pool.on('release', endAbandoned)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return {
     db,
@@ -52,4 +64,40 @@ export function openDatabase(options: DatabaseOptions): Database {
       if (!pool.ending) await pool.end()
     },
   }
+}
+
+/**
+ * A process that is frozen, or cut off with its connections standing, would keep the rows it locked until
+ * somebody notices. Our transactions last tens of milliseconds, so 15 s of doing nothing inside one is no
+ * pause for garbage; our slowest statement is far below 30 s, even on a server that has to read from disk.
+ */
+function timeLimits(options: DatabaseOptions): pg.ClientConfig {
+  const statementMs = options.statementTimeoutMs ?? 30_000
+  return {
+    // The server's answer says more than ours, so it gets a sixth longer (35 s) to arrive: ours is for a
+    // server that is gone without a word.
+    query_timeout: Math.ceil((statementMs * 7) / 6),
+    ...(options.throughPooler ? {} : serverLimits(options, statementMs)),
+  }
+}
+
+function serverLimits(options: DatabaseOptions, statementMs: number): pg.ClientConfig {
+  return {
+    // node-postgres takes 0 for "not given", and the role may have a limit of its own.
+    ...(statementMs === 0
+      ? { options: '-c statement_timeout=0' }
+      : { statement_timeout: statementMs }),
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 15_000,
+    ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: options.lockTimeoutMs }),
+  }
+}
+
+/**
+ * A statement given up on (query_timeout) still occupies its connection: the next one would wait behind it,
+ * for minutes when the server is gone. node-postgres has no public word for this state.
+ */
+function endAbandoned(_error: Error | undefined, client: pg.PoolClient): void {
+  const busy = '_activeQuery' in client && client._activeQuery
+  // It is broken or about to be; the pool drops what is ending.
+  if (busy) client.end().catch(() => {})
 }

@@ -6,6 +6,7 @@ import type { Log } from '#base/log.ts'
 
 import { readMigrations } from './migrate.ts'
 import type { Db } from './open-database.ts'
+import { sayUnavailable } from './say-unavailable.ts'
 import { isTransient } from './transient-error.ts'
 
 export type MigrationStatus = {
@@ -53,7 +54,7 @@ export async function whyNotReady(db: Db, latest: string): Promise<string | unde
     return `Waiting for migration ${latest}: run "orderwheel migrate" against this database.`
   } catch (error) {
     if (!isTransient(error)) throw error
-    return `Waiting for PostgreSQL: ${error instanceof Error ? error.message : String(error)}`
+    return `Waiting for PostgreSQL: ${sayUnavailable(error)}`
   }
 }
 

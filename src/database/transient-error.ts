@@ -13,10 +13,13 @@ export function isTransient(error: unknown): boolean {
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   return (
-    // 08 connection exception; 25006 read-only; 28 refused login; 3D000/3F000/42P01/42703 not there or not
+    // 08 connection exception; 25006 read-only; 25P03 and 25P04 a transaction took too long, its session is
+    // ended; 28 refused login; 3D000/3F000/42P01/42703 not there or not
     // migrated; 53 out of disk, memory or connections; 55P03 and 57 locked, cancelled or shut down by an
     // administrator; 58 disk error.
-    /^(08...|25006|28...|3D000|3F000|42P01|42703|53...|55P03|57...|58...)$/.test(codeOf(error)) ||
+    /^(08...|25006|25P03|25P04|28...|3D000|3F000|42P01|42703|53...|55P03|57...|58...)$/.test(
+      codeOf(error),
+    ) ||
     /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/.test(
       codeOf(error),
     ) ||

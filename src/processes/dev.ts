@@ -1,16 +1,15 @@
 import { join } from 'node:path'
 
-import { databaseOf, type Environment } from '#base/environment.ts'
+import type { Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { runUntilSignal, type Run } from '#base/run-until-signal.ts'
+import { bringUpToDate } from '#cli/bring-up-to-date.ts'
 import { defineCommand, type Context } from '#cli/command.ts'
 import { explainDatabaseErrors, withConnections } from '#cli/with-database.ts'
 import { loadConfig } from '#config/load-config.ts'
-import { migrateDatabase } from '#database/migrate.ts'
 import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
-import { installPgBoss } from '#queues/open-boss.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 
 import { startBehind } from './all.ts'
@@ -99,16 +98,14 @@ async function startServer({ context, logOf, run }: Omit<Start, 'speed'>): Promi
 }
 
 function withDatabaseUrl(environment: Environment, databaseUrl: string | undefined): Environment {
-  return databaseUrl === undefined
-    ? environment
-    : { ...environment, database: { connectionString: databaseUrl } }
+  if (databaseUrl === undefined) return environment
+  // What DIRECT_DATABASE_URL names is another database.
+  const { directDatabase: _, ...rest } = environment
+  return { ...rest, database: { connectionString: databaseUrl } }
 }
 
 /** Migrates, and makes the development keys valid. */
 async function prepareDatabase(environment: Environment, log: Log): Promise<void> {
-  await migrateDatabase(databaseOf(environment), log)
-  await withConnections(environment, async ({ db, pool }) => {
-    await installPgBoss(pool)
-    await storeDevelopmentKeys(db)
-  })
+  await bringUpToDate(environment, log)
+  await withConnections(environment, ({ db }) => storeDevelopmentKeys(db))
 }

@@ -13,7 +13,7 @@ import type { Setting } from './setting.ts'
 export async function startApi(setting: Setting): Promise<string> {
   const { environment, run, logOf } = setting
   const log = logOf('api')
-  const { db, pool } = openPartDatabase('api', setting)
+  const { db, pool } = openPartDatabase('api', setting, { lockTimeoutMs })
   const notify = createNotifier(pool, 'orderwheel_outbox', log)
   const latest = await latestMigration()
   const app = await buildApp({
@@ -35,6 +35,9 @@ export async function startApi(setting: Setting): Promise<string> {
     throw explain(error, host, port)
   }
 }
+
+// A buyer is waiting: an order that is in another's way is better tried again than left waiting for it.
+const lockTimeoutMs = 1_000
 
 function explain(error: unknown, host: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

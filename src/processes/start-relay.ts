@@ -1,4 +1,4 @@
-import { databaseOf } from '#base/environment.ts'
+import { directDatabaseOf } from '#base/environment.ts'
 import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
 import { startRelay as run, type RelayOptions } from '#relay/run-relay.ts'
@@ -12,7 +12,7 @@ export async function startRelay(setting: Setting): Promise<void> {
   const relay = run(options)
   setting.run.add({ name: 'relay', stop: () => relay.stop() })
   const listener = listen({
-    connection: setting.environment.directDatabase ?? databaseOf(setting.environment),
+    connection: directDatabaseOf(setting.environment),
     channel: 'orderwheel_outbox',
     onNotification: relay.wake,
     applicationName: 'orderwheel-relay-listen',

@@ -1,4 +1,4 @@
-import { databaseOf } from '#base/environment.ts'
+import { directDatabaseOf } from '#base/environment.ts'
 import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
 import { startWorker as run, type Worker } from '#deliveries/run-worker.ts'
@@ -22,7 +22,7 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
   })
   setting.run.add({ name: 'worker', stop: () => worker.stop() })
   const listener = listen({
-    connection: environment.directDatabase ?? databaseOf(environment),
+    connection: directDatabaseOf(environment),
     channel: 'orderwheel_jobs',
     onNotification: (names) => worker.wake(names.split(',').filter(Boolean)),
     applicationName: 'orderwheel-worker-listen',

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 
-import { databaseOf, environmentVariables, readEnvironment } from '#base/environment.ts'
+import {
+  databaseOf,
+  directDatabaseOf,
+  environmentVariables,
+  pooledDatabaseOf,
+  readEnvironment,
+} from '#base/environment.ts'
 
 test('an empty environment means the documented defaults', () => {
   expect(readEnvironment({})).toMatchObject({
@@ -78,4 +84,19 @@ test.each([
 
 test('a command that needs a database says which variable names it', () => {
   expect(() => databaseOf(readEnvironment({}))).toThrow('DATABASE_URL is not set')
+})
+
+test('with DIRECT_DATABASE_URL the other one goes through a pooler, and notifications and migrations past it', () => {
+  const DATABASE_URL = 'postgresql://app@pooler/shop'
+  const DIRECT_DATABASE_URL = 'postgresql://app@db/shop'
+  const direct = readEnvironment({ DATABASE_URL })
+  const pooled = readEnvironment({ DATABASE_URL, DIRECT_DATABASE_URL })
+
+  expect(pooledDatabaseOf(direct).throughPooler).toBe(false)
+  expect(directDatabaseOf(direct)).toEqual({ connectionString: DATABASE_URL })
+  expect(pooledDatabaseOf(pooled)).toEqual({
+    connection: { connectionString: DATABASE_URL },
+    throughPooler: true,
+  })
+  expect(directDatabaseOf(pooled)).toEqual({ connectionString: DIRECT_DATABASE_URL })
 })
