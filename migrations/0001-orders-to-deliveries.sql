@@ -248,36 +248,37 @@ comment on column orderwheel.audit_log.reason is 'The reason given.';
 comment on column orderwheel.audit_log.details is 'Anything else worth keeping.';
 
 create view orderwheel.order_timeline as
-select o.id as order_id, o.external_id, o.received_at as at, 'order received' as event,
+select o.id as order_id, o.external_id, o.received_at as at, 1 as step, 'order received' as event,
        null::text as target, null::integer as attempt, null::text as detail
   from orderwheel.orders o
 union all
-select m.order_id, o.external_id, m.created_at, m.kind, null, null, null
+select m.order_id, o.external_id, m.created_at, 2, m.kind, null, null, null
   from orderwheel.messages m join orderwheel.orders o on o.id = m.order_id
 union all
-select b.order_id, o.external_id, b.created_at, b.kind, null, null,
+select b.order_id, o.external_id, b.created_at, 2, b.kind, null, null,
        coalesce('not relayed: ' || b.refusal, 'not relayed yet')
   from orderwheel.outbox b join orderwheel.orders o on o.id = b.order_id
 union all
-select d.order_id, o.external_id, a.started_at, a.outcome, a.target, a.number, a.reason
+select d.order_id, o.external_id, a.started_at, 3, a.outcome, a.target, a.number, a.reason
   from orderwheel.delivery_attempts a
   join orderwheel.deliveries d using (message_id, target)
   join orderwheel.orders o on o.id = d.order_id
 union all
-select d.order_id, o.external_id, d.started_at, 'attempt started', d.target, d.attempts, null
+select d.order_id, o.external_id, d.started_at, 3, 'attempt under way', d.target, d.attempts, null
   from orderwheel.deliveries d join orderwheel.orders o on o.id = d.order_id
  where d.state = 'active'
 union all
-select l.order_id, o.external_id, l.died_at, 'dead letter', l.target, null, l.reason
+select l.order_id, o.external_id, l.died_at, 4, 'dead letter', l.target, null, l.reason
   from orderwheel.dead_letters l join orderwheel.orders o on o.id = l.order_id
 union all
-select l.order_id, o.external_id, l.resolved_at, 'dead letter ' || l.resolution, l.target, null, l.comment
+select l.order_id, o.external_id, l.resolved_at, 5, 'dead letter ' || l.resolution, l.target, null, l.comment
   from orderwheel.dead_letters l join orderwheel.orders o on o.id = l.order_id
  where l.resolved_at is not null;
-comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, ordered by at.';
+comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step.';
 comment on column orderwheel.order_timeline.order_id is 'The order.';
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
+comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
 comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, dead letter.';
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
@@ -305,14 +306,14 @@ comment on column orderwheel.target_health.oldest_open is 'Since when the oldest
 comment on column orderwheel.target_health.dead_letters is 'Dead letters nobody has decided on.';
 
 create view orderwheel.dead_letter_groups as
-select l.target, left(regexp_replace(l.reason, '[0-9]+', 'N', 'g'), 200) as error,
+select l.target, left(regexp_replace(l.reason, '(?<![0-9])(?![0-9]{3}(?![0-9]))[0-9]+', 'N', 'g'), 200) as error,
        count(*) as dead_letters, min(l.died_at) as first_at, max(l.died_at) as last_at
   from orderwheel.dead_letters l
  where l.resolved_at is null
  group by 1, 2;
 comment on view orderwheel.dead_letter_groups is 'Dead letters nobody has decided on, by target and error.';
 comment on column orderwheel.dead_letter_groups.target is 'The target.';
-comment on column orderwheel.dead_letter_groups.error is 'The reason, its numbers replaced by N, cut at 200 characters.';
+comment on column orderwheel.dead_letter_groups.error is 'The reason, cut at 200 characters; its numbers are N, but those of three digits, which are mostly statuses.';
 comment on column orderwheel.dead_letter_groups.dead_letters is 'How many.';
 comment on column orderwheel.dead_letter_groups.first_at is 'When the first died.';
 comment on column orderwheel.dead_letter_groups.last_at is 'When the last died.';

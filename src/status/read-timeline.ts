@@ -18,7 +18,6 @@ export async function readTimeline(db: Db, orderId: string): Promise<TimelineEnt
     select at, event, target, attempt, detail
       from orderwheel.order_timeline
      where order_id = ${orderId}
-     -- What has no attempt comes first: within one transaction all of it has the same time.
-     order by at, attempt nulls first, target nulls first`.execute(db)
+     order by at, step, target, attempt`.execute(db)
   return rows
 }
