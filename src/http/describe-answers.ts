@@ -38,7 +38,7 @@ function problemAnswer(status: number, codes: readonly ProblemCode[]) {
 
 function headersOf(status: number): object {
   if (status === 401) return { 'WWW-Authenticate': { type: 'string', description: 'Bearer.' } }
-  if (status !== 429 && status !== 503) return {}
+  if (status !== 409 && status !== 429 && status !== 503) return {}
   const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
   return status === 429 ? { ...rateLimitHeaders, ...retryAfter } : retryAfter
 }

@@ -93,6 +93,7 @@ const postOrderSchema = {
       'invalid-json',
       'request-timeout',
       'order-exists',
+      'request-in-progress',
       'body-too-large',
       'unsupported-media-type',
       'invalid-order',

@@ -63,6 +63,12 @@ const refusals: Record<
       { detail: 'It was sent with another Idempotency-Key.', orderId: id },
       { location: orderPath(id) },
     ),
+  'in-progress': () =>
+    new HttpProblem(
+      'request-in-progress',
+      { detail: 'Nothing was stored. Repeat the request with the same Idempotency-Key.' },
+      { 'retry-after': '1' },
+    ),
   overloaded: () =>
     new HttpProblem(
       'intake-overloaded',

@@ -11,6 +11,7 @@ export const problems = {
   'method-not-allowed': [405, 'This path does not answer this method'],
   'request-timeout': [408, 'The request did not arrive in time'],
   'order-exists': [409, 'An order with this externalId exists'],
+  'request-in-progress': [409, 'This order is being written by another request'],
   'body-too-large': [413, 'The body is larger than 256 KiB'],
   'uri-too-long': [414, 'The path is too long'],
   'unsupported-media-type': [415, 'The body must be application/json'],

@@ -4,10 +4,13 @@ import { isDatabaseUnavailable } from '#database/transient-error.ts'
 
 import { findConflicts, type Conflict } from './find-conflicts.ts'
 import { insertOrders, type NewOrder } from './insert-orders.ts'
+import { createLoneWriter, isLockTimeout, type Waiting } from './write-alone.ts'
 
 export type Placed =
   | { kind: 'placed'; id: string }
   | Conflict
+  /** Somebody else is writing an order of this external id or key, and takes long: nothing was stored. */
+  | { kind: 'in-progress' }
   /** More orders wait to be written than memory is given for: nothing was stored. */
   | { kind: 'overloaded' }
 
@@ -34,6 +37,8 @@ export type OrderWriterOptions = {
   maxWaiting?: number
   /** Their documents, in characters. Default 64 million. */
   maxWaitingCharacters?: number
+  /** A server that does not answer for this long is treated as gone. Default 10 000. */
+  answerWithinMilliseconds?: number
 }
 
 // Keeps one statement's parameter, and what one failure makes us repeat, small.
@@ -46,10 +51,12 @@ const maxBatchCharacters = 4_000_000
 export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
   const { pool, outboxChanged, maxInFlight = 2, maxBatch = 200 } = options
   const { maxWaiting = 10_000, maxWaitingCharacters = 64_000_000 } = options
+  const { answerWithinMilliseconds = 10_000 } = options
   const waiting: Waiting[] = []
   let waitingCharacters = 0
   let inFlight = 0
   let closing: PromiseWithResolvers<void> | undefined
+  const alone = createLoneWriter({ write, onIdle: startBatches })
 
   function place(order: NewOrder): Promise<Placed> {
     if (closing) return Promise.resolve({ kind: 'overloaded' })
@@ -57,7 +64,9 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
       return Promise.resolve({ kind: 'overloaded' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Placed>()
-    enqueue({ order, resolve, reject, again: false })
+    const one = { order, resolve, reject, again: false }
+    if (alone.takes(order)) alone.add([one])
+    else enqueue(one)
     return promise
   }
 
@@ -69,7 +78,7 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
 
   function startBatches() {
     while (inFlight < maxInFlight && waiting.length > 0) void writeBatch(nextBatch())
-    if (closing && inFlight === 0) closing.resolve()
+    if (closing && inFlight === 0 && alone.isIdle()) closing.resolve()
   }
 
   function nextBatch(): Waiting[] {
@@ -93,8 +102,9 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
     try {
       await write(batch)
     } catch (error) {
-      // One row the database refuses must not harm the others: each gets a statement of its own.
-      if (batch.length > 1 && !isDatabaseUnavailable(error)) await writeOneByOne(batch)
+      // One row the database refuses or keeps waiting must not harm the others: each gets a statement of its own.
+      const oneMayBeWhy = batch.length > 1 && !isDatabaseUnavailable(error)
+      if (oneMayBeWhy || isLockTimeout(error)) alone.add(batch)
       else for (const { reject } of batch) reject(error)
     } finally {
       inFlight -= 1
@@ -106,6 +116,7 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
     const ids = await insertOrders(
       pool,
       batch.map(({ order }) => order),
+      answerWithinMilliseconds,
     )
     const leftOut: Waiting[] = []
     for (const [index, one] of batch.entries()) {
@@ -131,19 +142,6 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
     }
   }
 
-  async function writeOneByOne(batch: Waiting[]) {
-    for (const [index, one] of batch.entries()) {
-      try {
-        await write([one])
-      } catch (error) {
-        one.reject(error)
-        if (!isDatabaseUnavailable(error)) continue
-        for (const { reject } of batch.slice(index)) reject(error)
-        return
-      }
-    }
-  }
-
   function close(): Promise<void> {
     closing ??= Promise.withResolvers<void>()
     startBatches()
@@ -151,12 +149,4 @@ export function createOrderWriter(options: OrderWriterOptions): OrderWriter {
   }
 
   return { place, close }
-}
-
-type Waiting = {
-  order: NewOrder
-  /** Whether it was tried, left out, and nothing was found in its way. */
-  again: boolean
-  resolve: (placed: Placed) => void
-  reject: (error: unknown) => void
 }

@@ -98,6 +98,7 @@ type Rows = {
 
 type DeliveryRow = {
   target: string
+  position: number
   messageId: string
   kind: string
   state: DeliveryState
@@ -117,14 +118,14 @@ async function readRows(
     select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
       (select coalesce(json_agg(json_build_object(
                 'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
-                'relayedAt', m.relayed_at, 'refusal', m.refusal) order by m.id), '[]')
-         from (select id, kind, created_at, relayed_at, null as refusal
+                'relayedAt', m.relayed_at, 'refusal', m.refusal) order by m.position), '[]')
+         from (select position, id, kind, created_at, relayed_at, null as refusal
                  from orderwheel.messages where order_id = o.id
                union all
-               select id, kind, created_at, null, refusal
+               select position, id, kind, created_at, null, refusal
                  from orderwheel.outbox where order_id = o.id) m) as messages,
       (select coalesce(json_agg(json_build_object(
-                'target', d.target, 'messageId', d.message_id, 'kind', m.kind, 'state', d.state,
+                'target', d.target, 'position', d.position, 'messageId', d.message_id, 'kind', m.kind, 'state', d.state,
                 'after', d.after, 'attemptCount', d.attempts, 'settledAt', d.settled_at,
                 'attempts', (
                   select coalesce(json_agg(json_build_object(
@@ -132,7 +133,7 @@ async function readRows(
                            'outcome', a.outcome, 'reason', a.reason, 'answer', a.answer) order by a.number), '[]')
                     from orderwheel.delivery_attempts a
                    where a.message_id = d.message_id and a.target = d.target)
-              ) order by d.message_id, d.target), '[]')
+              ) order by d.position, d.target), '[]')
          from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
         where d.order_id = o.id) as deliveries
       from orderwheel.orders o
@@ -167,10 +168,10 @@ function reportDelivery(
 function inTheWay(delivery: DeliveryRow, all: readonly DeliveryRow[]): DeliveryReport['waitsFor'] {
   return all
     .filter(({ state }) => !['delivered', 'skipped', 'shed', 'cancelled'].includes(state))
-    .filter(({ target, messageId }) =>
+    .filter(({ target, messageId, position }) =>
       messageId === delivery.messageId
         ? delivery.after.includes(target)
-        : target === delivery.target && messageId < delivery.messageId,
+        : target === delivery.target && position < delivery.position,
     )
     .map(({ target, messageId }) => ({ target, messageId }))
 }

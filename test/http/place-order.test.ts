@@ -166,17 +166,42 @@ test('an order that was rolled back tells nobody', async () => {
      insert into orderwheel.outbox (order_id, kind) select id, 'order.placed' from placed`,
     [order.externalId],
   )
-  // The same order over HTTP waits for the transaction's end, then is placed as if it had never been.
-  const placed = api.post(order)
+  // The same order over HTTP waits a while for the transaction's end, then is placed as if it had never been.
+  const idempotencyKey = randomUUID()
+  const waits = api.post(order, { idempotencyKey })
   await eventually(() => someoneWaitsForALock(api))
   await client.query('rollback')
   client.release()
-  expect((await placed).status).toBe(202)
+  await waits
+  expect((await api.post(order, { idempotencyKey })).status).toBe(202)
   expect(await storedOrders(order.externalId)).toBe(1)
   const { rows } = await api.pool.query(
     'select from orderwheel.outbox b where not exists (select from orderwheel.orders where id = b.order_id)',
   )
   expect(rows).toEqual([])
+})
+
+test('an order somebody else is writing is refused for now, and other orders are taken', async () => {
+  const order = newOrder()
+  const client = await api.pool.connect()
+  await client.query('begin')
+  await client.query(
+    `insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+     values ($1, gen_random_uuid(), 'k', sha256('x'), '{}')`,
+    [order.externalId],
+  )
+  // Both of the statements in flight are taken up by it, the others wait behind them.
+  const held = [api.post(order), api.post(order)]
+  await eventually(() => someoneWaitsForALock(api))
+  const others = await Promise.all(Array.from({ length: 10 }, () => api.post(newOrder())))
+  expect(others.map(({ status }) => status)).toEqual(Array(10).fill(202))
+  for (const answer of await Promise.all(held)) {
+    expect(answer).toMatchObject({ status: 409, body: { code: 'request-in-progress' } })
+    expect(answer.headers.get('retry-after')).toBe('1')
+  }
+  await client.query('rollback')
+  client.release()
+  expect((await api.post(order)).status).toBe(202)
 })
 
 test('an order no one sent is not found', async () => {

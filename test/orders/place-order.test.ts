@@ -3,6 +3,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
+import { isDatabaseUnavailable } from '#database/transient-error.ts'
 import type { NewOrder } from '#orders/insert-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
@@ -59,6 +60,23 @@ async function withOrdersLocked(work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** While an uncommitted order of this external id is in another session's hands. */
+async function withOrderHeld(externalId: string, work: () => Promise<void>): Promise<void> {
+  const client = await database.pool.connect()
+  await client.query('begin')
+  await client.query(
+    `insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+     values ($1, gen_random_uuid(), 'held', sha256('held'), '{}')`,
+    [externalId],
+  )
+  try {
+    await work()
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+}
+
 async function waitingStatements(): Promise<number> {
   const { rows } = await database.pool.query(
     `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
@@ -101,6 +119,62 @@ test('one order the database refuses harms no other', async () => {
   const refused = settled.flatMap((one, index) => (one.status === 'rejected' ? [index] : []))
   expect(refused).toEqual([5])
   expect(await storedOrders()).toHaveLength(11)
+})
+
+test('an order somebody else is writing harms no other, and its sender is told', async () => {
+  const writer = openWriter({ maxInFlight: 1 })
+  await withOrderHeld('HELD', async () => {
+    // The first goes at once, the ten behind it share a statement.
+    const answers = Array.from({ length: 11 }, (_, n) =>
+      writer.place(newOrder(n % 5 === 1 ? { externalId: 'HELD' } : {})),
+    )
+    const kinds = (await Promise.all(answers)).map(({ kind }) => kind)
+    expect(kinds.filter((kind) => kind === 'in-progress')).toHaveLength(2)
+    expect(kinds.filter((kind) => kind === 'placed')).toHaveLength(9)
+    expect(await waitingStatements()).toBe(0)
+  })
+  expect(await writer.place(newOrder({ externalId: 'HELD' }))).toMatchObject({ kind: 'placed' })
+  await writer.close()
+})
+
+test('repeats of an order somebody else is writing stop no further batch', async () => {
+  const writer = openWriter({ maxInFlight: 1 })
+  const held = newOrder({ externalId: 'HELD' })
+  await withOrderHeld('HELD', async () => {
+    expect(await writer.place(held)).toEqual({ kind: 'in-progress' })
+    let statements = 0
+    const count = () => {
+      statements += 1
+    }
+    database.pool.on('acquire', count)
+    const [repeat, other] = await Promise.all([writer.place(held), writer.place(newOrder())])
+    database.pool.off('acquire', count)
+    expect([repeat.kind, other.kind]).toEqual(['in-progress', 'placed'])
+    // With the repeat in a shared statement first, there would have been three.
+    expect(statements).toBe(2)
+  })
+})
+
+test('closing writes the orders that were put aside, too', async () => {
+  const writer = openWriter({ maxInFlight: 1 })
+  await withOrderHeld('HELD', async () => {
+    const held = writer.place(newOrder({ externalId: 'HELD' }))
+    await writer.close()
+    expect(await Promise.race([held, Promise.resolve('open')])).toEqual({ kind: 'in-progress' })
+  })
+})
+
+test('a database that does not answer is not waited for', async () => {
+  const writer = openWriter({ answerWithinMilliseconds: 100 })
+  const order = newOrder()
+  await withOrdersLocked(async () => {
+    const refused = await writer.place(order).catch((error: unknown) => error)
+    expect(isDatabaseUnavailable(refused)).toBe(true)
+  })
+  // Whether it was stored is unknown: the server may have written it since.
+  const patient = openWriter()
+  expect((await patient.place(order)).kind).toMatch(/^(placed|replayed)$/)
+  expect(await storedOrders()).toHaveLength(1)
 })
 
 test('in one batch, each of several colliding orders gets its own answer', async () => {
