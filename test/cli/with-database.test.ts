@@ -112,12 +112,12 @@ const story = `
   values ('erp', 'http', 1), ('stock', 'http', 1), ('email', 'email', 1);
   insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document, received_at)
   values ('${id}', 'WEB-1', uuidv7(), 'a', sha256('a'), '{}', '2026-01-01T10:00:00Z');
-  insert into orderwheel.messages (id, order_id, kind, payload, created_at)
-  values ('${messageId}', '${id}', 'order.placed', '{}', '2026-01-01T10:00:00Z');
-  insert into orderwheel.deliveries (message_id, target, order_id, state, after, attempts, created_at, settled_at)
-  values ('${messageId}', 'erp', '${id}', 'delivered', '{}', 2, '2026-01-01T10:00:00Z', now()),
-         ('${messageId}', 'stock', '${id}', 'dead', '{}', 1, '2026-01-01T10:00:00Z', now()),
-         ('${messageId}', 'email', '${id}', 'waiting', '{stock}', 0, '2026-01-01T10:00:00Z', null);
+  insert into orderwheel.messages (id, position, order_id, kind, payload, created_at)
+  values ('${messageId}', 1, '${id}', 'order.placed', '{}', '2026-01-01T10:00:00Z');
+  insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, attempts, created_at, settled_at)
+  values ('${messageId}', 'erp', 1, '${id}', 'delivered', '{}', 2, '2026-01-01T10:00:00Z', now()),
+         ('${messageId}', 'stock', 1, '${id}', 'dead', '{}', 1, '2026-01-01T10:00:00Z', now()),
+         ('${messageId}', 'email', 1, '${id}', 'waiting', '{stock}', 0, '2026-01-01T10:00:00Z', null);
   insert into orderwheel.delivery_attempts
          (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker)
   values ('${messageId}', 'erp', 1, '2026-01-01T10:00:01Z', 8000, 'try-again', 'HTTP 500', '{"status":500,"text":"out of order"}', 'w'),
