@@ -1,7 +1,15 @@
+/**
+ * The order of stopping. Each stage needs the later ones to end well: work under way is finished with the
+ * queues, targets and connections it needs. Parts of one stage stop side by side, since each may take nearly
+ * all of the time there is.
+ */
+const stages = ['work', 'queues', 'targets', 'connections', 'server'] as const
+
 /** Something that runs until it is stopped. */
 export type Part = {
   /** For the line that says what does not stop. */
   name: string
+  stage: (typeof stages)[number]
   stop: () => Promise<void>
   /** Rejects when the part broke for good. */
   failed?: Promise<never>
@@ -10,7 +18,7 @@ export type Part = {
 export type Run = {
   /** Aborts when the process is asked to stop: starting ends early, too. */
   signal: AbortSignal
-  /** Adds a part that has started. Parts are stopped in reverse order. */
+  /** Adds a part that has started. */
   add: (part: Part) => void
 }
 
@@ -88,17 +96,20 @@ function listenForSignals(first: (signal: string) => void): () => void {
 }
 
 async function stopAll(parts: Part[], stopSeconds: number): Promise<void> {
-  let stopping = ''
+  const running = new Set(parts)
   const late = setTimeout(() => {
-    process.stderr.write(`${stopping} did not stop within ${stopSeconds} s: ending without it\n`)
+    const names = [...running].map(({ name }) => name).join(', ')
+    process.stderr.write(`Not stopped within ${stopSeconds} s: ${names}. Ending without them\n`)
     process.exit(1)
   }, stopSeconds * 1_000)
   const failures: unknown[] = []
-  for (const part of parts.toReversed()) {
-    stopping = part.name
+  const stop = async (part: Part) => {
     // What comes after has to be stopped all the same.
     await part.stop().catch((error: unknown) => failures.push(error))
+    running.delete(part)
   }
+  for (const stage of stages)
+    await Promise.all(parts.filter((part) => part.stage === stage).map(stop))
   clearTimeout(late)
   if (failures.length > 0) throw failures[0]
 }

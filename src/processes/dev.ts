@@ -68,12 +68,12 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
     speed,
     log: logOf('simulator'),
   })
-  run.add({ name: 'simulator', stop: () => simulator.stop() })
+  run.add({ name: 'simulator', stage: 'targets', stop: () => simulator.stop() })
   const config = await loadConfig({
     path: environment.configFile,
     environment: fillIn(environment.variables, simulatedVariables(simulator)),
   })
-  run.add({ name: 'targets', stop: () => closeTargets(config.targets) })
+  run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
   const setting = { environment, config, run, logOf }
   await startBehind(setting)
   run.signal.throwIfAborted()
@@ -92,7 +92,7 @@ async function startServer({ context, logOf, run }: Omit<Start, 'speed'>): Promi
   const failed = server.ended.then((lastWords) => {
     throw new OrderwheelError('database', `The embedded PostgreSQL ended by itself: ${lastWords}`)
   })
-  run.add({ name: 'PostgreSQL', stop: () => server.stop(), failed })
+  run.add({ name: 'PostgreSQL', stage: 'server', stop: () => server.stop(), failed })
   if (server.note) context.print(server.note)
   return server.connectionString
 }

@@ -22,6 +22,7 @@ export function openPartDatabase(
   })
   run.add({
     name: `connections of ${part}`,
+    stage: 'connections',
     stop() {
       closing = true
       return database.close()

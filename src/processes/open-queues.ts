@@ -28,7 +28,7 @@ export async function openQueues(
       // The worker looks after pg-boss: it is the one that leaves finished jobs behind.
       const supervise = part === 'worker'
       const boss = await openBoss({ pool: database.pool, supervise, name: part, log })
-      run.add({ name: `pg-boss of ${part}`, stop: () => boss.stop() })
+      run.add({ name: `pg-boss of ${part}`, stage: 'queues', stop: () => boss.stop() })
       await declareQueues(boss, config.targets)
       await declareTargets(database.db, config.targets)
       return { ...database, boss }

@@ -23,7 +23,7 @@ export async function runProcess(
   const logOf = (part: string) => createLog(part, environment.logLevel ?? 'info')
   await runUntilSignal({
     async start(run) {
-      run.add({ name: 'targets', stop: () => closeTargets(config.targets) })
+      run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
       await start({ environment, config, run, logOf })
     },
     ...(until ? { until } : {}),

@@ -23,7 +23,7 @@ export const simulate = defineCommand({
           speed,
           log: createLog('simulator', environment.logLevel ?? 'warn'),
         })
-        run.add({ name: 'simulator', stop: () => simulator.stop() })
+        run.add({ name: 'simulator', stage: 'targets', stop: () => simulator.stop() })
         print(
           `Simulated targets at ${simulator.url}, mail server at ${simulator.smtpUrl}. Ctrl-C stops.`,
         )

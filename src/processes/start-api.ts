@@ -27,7 +27,7 @@ export async function startApi(setting: Setting): Promise<string> {
       return reason === undefined ? { ready: true } : { ready: false, reason }
     },
   })
-  run.add({ name: 'api', stop: () => app.close() })
+  run.add({ name: 'api', stage: 'work', stop: () => app.close() })
   const { host, port } = environment
   try {
     return await app.listen({ host, port })

@@ -10,7 +10,7 @@ import type { Setting } from './setting.ts'
 export async function startRelay(setting: Setting): Promise<void> {
   const options = await openRelay(setting)
   const relay = run(options)
-  setting.run.add({ name: 'relay', stop: () => relay.stop() })
+  setting.run.add({ name: 'relay', stage: 'work', stop: () => relay.stop() })
   const listener = listen({
     connection: directDatabaseOf(setting.environment),
     channel: 'orderwheel_outbox',
@@ -18,7 +18,7 @@ export async function startRelay(setting: Setting): Promise<void> {
     applicationName: 'orderwheel-relay-listen',
     log: options.log,
   })
-  setting.run.add({ name: 'listener of relay', stop: () => listener.close() })
+  setting.run.add({ name: 'listener of relay', stage: 'work', stop: () => listener.close() })
 }
 
 /** What a relay works with: for a single pass, too. */

@@ -20,7 +20,7 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     ...(only ? { only } : {}),
     jobsAdded: (names) => notify(...names),
   })
-  setting.run.add({ name: 'worker', stop: () => worker.stop() })
+  setting.run.add({ name: 'worker', stage: 'work', stop: () => worker.stop() })
   const listener = listen({
     connection: directDatabaseOf(environment),
     channel: 'orderwheel_jobs',
@@ -28,6 +28,6 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     applicationName: 'orderwheel-worker-listen',
     log,
   })
-  setting.run.add({ name: 'listener of worker', stop: () => listener.close() })
+  setting.run.add({ name: 'listener of worker', stage: 'work', stop: () => listener.close() })
   return worker
 }
