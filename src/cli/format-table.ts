@@ -1,5 +1,12 @@
+import { printable } from '#base/printable.ts'
+
+type Row = readonly (string | number)[]
+
 /** Columns for a terminal, two spaces apart; the first row is the head. Numbers go to the right. */
-export function formatTable(rows: readonly (readonly (string | number)[])[]): string {
+export function formatTable(given: readonly Row[]): string {
+  const rows: Row[] = given.map((row) =>
+    row.map((cell) => (typeof cell === 'string' ? printable(cell) : cell)),
+  )
   const widths: number[] = []
   for (const row of rows)
     for (const [column, cell] of row.entries())

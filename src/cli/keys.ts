@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 
+import { printableJson } from '#base/printable.ts'
 import { suggestName } from '#config/suggest-name.ts'
 import { createKey } from '#keys/create-key.ts'
 import { listKeys } from '#keys/list-keys.ts'
@@ -92,7 +93,7 @@ function readRate(text: string): number {
 
 async function list({ json }: { json: boolean }, { environment, print }: Context): Promise<number> {
   const all = await withDatabase(environment, ({ db }) => listKeys(db))
-  if (json) print(JSON.stringify(all))
+  if (json) print(printableJson(all))
   else if (all.length === 0)
     print('No keys yet: orderwheel keys create "web shop" --scope orders:write')
   else

@@ -1,4 +1,5 @@
 import { OrderwheelError } from '#base/errors.ts'
+import { printable, printableJson } from '#base/printable.ts'
 import type { Db } from '#database/open-database.ts'
 import { readOrder, type DeliveryReport, type OrderReport } from '#orders/read-order.ts'
 import { readTimeline, type TimelineEntry } from '#status/read-timeline.ts'
@@ -15,7 +16,7 @@ export const order = defineCommand({
   options: { json: { type: 'boolean', summary: 'For programs' } },
   async run({ values, positionals: [which = ''] }, { environment, print }) {
     const story = await withDatabase(environment, ({ db }) => readStory(db, which))
-    print(values.json ? JSON.stringify(story) : describe(story))
+    print(values.json ? printableJson(story) : describe(story))
     return 0
   },
 })
@@ -47,7 +48,9 @@ function describe(story: Story): string {
     '',
     ...story.timeline.flatMap((entry) => describeEntry(entry, story, width)),
     ...describeOpen(story.deliveries),
-  ].join('\n')
+  ]
+    .map(printable)
+    .join('\n')
 }
 
 function describeEntry(entry: TimelineEntry, story: Story, width: number): string[] {

@@ -1,3 +1,4 @@
+import { printableJson } from '#base/printable.ts'
 import { readStatus, type Status } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
@@ -12,7 +13,7 @@ export const status = defineCommand({
   options: { json: { type: 'boolean', summary: 'For programs' } },
   async run({ values }, { environment, print }) {
     const found = await withDatabase(environment, ({ db }) => readStatus(db))
-    print(values.json ? JSON.stringify(found) : describe(found))
+    print(values.json ? printableJson(found) : describe(found))
     return 0
   },
 })

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 
 import { createLog, type Log } from '#base/log.ts'
+import { printable } from '#base/printable.ts'
 
 export type LogOf = (part: string) => Log
 
@@ -38,7 +39,7 @@ function describe(line: Record<string, unknown>, message: string): string {
     message,
     typeof attempt === 'number' ? `at attempt ${attempt}` : '',
     typeof durationMs === 'number' ? `after ${(durationMs / 1_000).toFixed(1)} s` : '',
-    typeof cause === 'string' ? `(${cause})` : '',
+    typeof cause === 'string' ? `(${printable(cause)})` : '',
   ]
     .filter(Boolean)
     .join(' ')

@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-test('an order’s story is told in time order, with what each target answered', async () => {
+test('an order’s story is told in time order, with what each target answered and no escape sequence of it', async () => {
   const byNumber = await run(['order', 'WEB-1'])
   const byId = await run(['order', id])
 
@@ -24,8 +24,8 @@ test('an order’s story is told in time order, with what each target answered',
     '',
     '2026-01-01 10:00:00.000Z         order received',
     '2026-01-01 10:00:00.000Z         order.placed',
-    '2026-01-01 10:00:01.000Z  erp    attempt 1: try-again after 8.0 s — HTTP 500',
-    '                                 answered 500 out of order',
+    '2026-01-01 10:00:01.000Z  erp    attempt 1: try-again after 8.0 s — HTTP 500�[2J',
+    '                                 answered 500 out of�[1m order',
     '2026-01-01 10:00:10.000Z  erp    attempt 2: delivered after 0.3 s',
     '                                 answered 201 {"number":7}',
     '2026-01-01 10:00:11.000Z  stock  attempt 1: give-up after 0.1 s — unknown sku',
@@ -120,7 +120,7 @@ const story = `
          ('${messageId}', 'email', 1, '${id}', 'waiting', '{stock}', 0, '2026-01-01T10:00:00Z', null);
   insert into orderwheel.delivery_attempts
          (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker)
-  values ('${messageId}', 'erp', 1, '2026-01-01T10:00:01Z', 8000, 'try-again', 'HTTP 500', '{"status":500,"text":"out of order"}', 'w'),
+  values ('${messageId}', 'erp', 1, '2026-01-01T10:00:01Z', 8000, 'try-again', E'HTTP 500\\u001b[2J', '{"status":500,"text":"out of\\u001b[1m order"}', 'w'),
          ('${messageId}', 'erp', 2, '2026-01-01T10:00:10Z', 300, 'delivered', null, '{"status":201,"text":"{\\"number\\":7}"}', 'w'),
          ('${messageId}', 'stock', 1, '2026-01-01T10:00:11Z', 100, 'give-up', 'unknown sku', null, 'w');
   insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts, died_at)
