@@ -12,6 +12,7 @@ import { problemAnswers, rateLimitHeaders, usualProblems } from './describe-answ
 import { HttpProblem } from './http-problem.ts'
 import { orderAnswer } from './order-answers.ts'
 import { checkIdempotencyKey, createPostOrder } from './post-order.ts'
+import { refuseOversizedOrder } from './refuse-oversized.ts'
 
 type OrderRoutes = {
   db: Db
@@ -27,6 +28,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     method: 'POST',
     url: '/orders',
     onRequest: [requires('orders:write'), checkIdempotencyKey],
+    preValidation: refuseOversizedOrder,
     schema: postOrderSchema,
     handler: createPostOrder(writer),
   })
