@@ -9,6 +9,13 @@ import type { Log } from '#base/log.ts'
 
 export type Migration = { name: string; sql: string; checksum: string }
 
+export type MigrateOptions = {
+  /** Default: those of this build. */
+  migrations?: Migration[]
+  /** How long another process that migrates is waited for. Default 600. */
+  waitSeconds?: number
+}
+
 /** What is in the migrations folder, in the order it is applied. */
 export async function readMigrations(folder: string = migrationsFolder): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{4}-.+\.sql$/.test(name)).sort()
@@ -25,13 +32,13 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
 /**
  * Brings schema `orderwheel` to the version this build needs, each migration in a transaction of its own.
  * Safe to run from several machines at once. Answers the names applied, none when it was up to date.
- * Throws `database` when the server is older than 18, an applied migration has been changed, or a lock
- * cannot be had within 5 s (run it again: what was applied stays).
+ * Throws `database` when the server is older than 18, an applied migration has been changed, a table's lock
+ * cannot be had within 5 s (run it again: what was applied stays), or another process migrates for too long.
  */
 export async function migrateDatabase(
   connection: pg.ClientConfig,
   log: Log,
-  migrations?: Migration[],
+  { migrations, waitSeconds = 600 }: MigrateOptions = {},
 ): Promise<string[]> {
   const client = new pg.Client({ ...connection, application_name: 'orderwheel-migrate' })
   // The statement in flight fails too, and says it better.
@@ -41,7 +48,7 @@ export async function migrateDatabase(
     await refuseOldServer(client)
     // The role may have a limit for our other processes; an index takes as long as it takes.
     await client.query('set statement_timeout = 0')
-    await lock(client)
+    await lock(client, log, waitSeconds)
     await createBookkeeping(client)
     return await applyPending(client, migrations ?? (await readMigrations()), log)
   } finally {
@@ -65,14 +72,38 @@ async function refuseOldServer(client: pg.Client): Promise<void> {
  * session, across the transactions, and polled rather than waited for: a waiting statement holds a
  * snapshot, which `create index concurrently` in a later migration would wait for in turn.
  */
-async function lock(client: pg.Client): Promise<void> {
+async function lock(client: pg.Client, log: Log, waitSeconds: number): Promise<void> {
+  const until = Date.now() + waitSeconds * 1_000
+  let holder: string | undefined
   for (;;) {
     const tried = await client.query<{ locked: boolean }>(
       `select pg_try_advisory_lock(hashtext('orderwheel'), hashtext('migrate')) as locked`,
     )
     if (tried.rows[0]?.locked) return
+    if (holder === undefined) {
+      holder = await findHolder(client)
+      log.warn({ reason: holder }, 'another process migrates this database, waiting')
+    }
+    // Longer than an index on a large table takes; a process that is frozen never gives the lock back.
+    if (Date.now() > until)
+      throw new OrderwheelError(
+        'database',
+        `Another process has been migrating this database for ${waitSeconds} s: ${await findHolder(client)}. See what it does in pg_stat_activity; if it is not a migration any more, end it with pg_terminate_backend and run "orderwheel migrate" again.`,
+      )
     await client.query('select pg_sleep(0.1)')
   }
+}
+
+/** Who holds the lock, for a DBA to find. */
+async function findHolder(client: pg.Client): Promise<string> {
+  const found = await client.query<{ holder: string }>(
+    `select format('pid %s (%s) of %s', l.pid, a.application_name, coalesce(host(a.client_addr), 'this host')) as holder
+       from pg_locks l join pg_stat_activity a using (pid)
+      where l.locktype = 'advisory' and l.granted
+        and l.database = (select oid from pg_database where datname = current_database())
+        and l.classid = hashtext('orderwheel')::oid and l.objid = hashtext('migrate')::oid`,
+  )
+  return found.rows[0]?.holder ?? 'it has just ended'
 }
 
 /** Looks first: once it is there, migrating needs no right to create schemas. */

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { createLog } from '#base/log.ts'
@@ -40,12 +41,14 @@ test('machines that migrate at the same time do not get in each other’s way', 
 })
 
 test('a migration that was changed after it was applied is refused', async () => {
-  await migrateDatabase(database.connection, log, [migration('0001-a.sql', 'select 1')])
+  await migrateDatabase(database.connection, log, {
+    migrations: [migration('0001-a.sql', 'select 1')],
+  })
 
   await expect(
-    migrateDatabase(database.connection, log, [
-      { ...migration('0001-a.sql', 'select 2'), checksum: 'b'.repeat(64) },
-    ]),
+    migrateDatabase(database.connection, log, {
+      migrations: [{ ...migration('0001-a.sql', 'select 2'), checksum: 'b'.repeat(64) }],
+    }),
   ).rejects.toThrow('Migration 0001-a.sql is not the file that was applied to this database')
 })
 
@@ -53,9 +56,9 @@ test('a migration that fails leaves nothing behind, and those before it stay', a
   const broken = migration('0002-b.sql', 'create table orderwheel.b (); select 1/0')
   const first = migration('0001-a.sql', 'create table orderwheel.a ()')
 
-  await expect(migrateDatabase(database.connection, log, [first, broken])).rejects.toThrow(
-    'Migration 0002-b.sql failed and left nothing behind: division by zero',
-  )
+  await expect(
+    migrateDatabase(database.connection, log, { migrations: [first, broken] }),
+  ).rejects.toThrow('Migration 0002-b.sql failed and left nothing behind: division by zero')
 
   const found = await sql<{ a: string | null; b: string | null }>`
     select to_regclass('orderwheel.a') as a, to_regclass('orderwheel.b') as b`.execute(database.db)
@@ -66,7 +69,9 @@ test('a migration that cannot be recorded is undone', async () => {
   const name = `0001-${'x'.repeat(300)}.sql`
 
   await expect(
-    migrateDatabase(database.connection, log, [migration(name, 'create table orderwheel.a ()')]),
+    migrateDatabase(database.connection, log, {
+      migrations: [migration(name, 'create table orderwheel.a ()')],
+    }),
   ).rejects.toThrow('violates check constraint')
 
   const found = await sql<{ a: string | null }>`select to_regclass('orderwheel.a') as a`.execute(
@@ -78,16 +83,36 @@ test('a migration that cannot be recorded is undone', async () => {
 test('a migration gives up on a locked table instead of holding up every order behind it', async () => {
   const create = migration('0001-a.sql', 'create table orderwheel.a ()')
   const alter = migration('0002-b.sql', 'alter table orderwheel.a add column b int')
-  await migrateDatabase(database.connection, log, [create])
+  await migrateDatabase(database.connection, log, { migrations: [create] })
   await database.db.transaction().execute(async (tx) => {
     await sql`lock table orderwheel.a in access share mode`.execute(tx)
 
-    await expect(migrateDatabase(database.connection, log, [create, alter])).rejects.toThrow(
-      'canceling statement due to lock timeout. Run "orderwheel migrate" again',
-    )
+    await expect(
+      migrateDatabase(database.connection, log, { migrations: [create, alter] }),
+    ).rejects.toThrow('canceling statement due to lock timeout. Run "orderwheel migrate" again')
   })
 
-  expect(await migrateDatabase(database.connection, log, [create, alter])).toEqual(['0002-b.sql'])
+  expect(await migrateDatabase(database.connection, log, { migrations: [create, alter] })).toEqual([
+    '0002-b.sql',
+  ])
+})
+
+test('a migration that another process holds up says who it is, and gives up with what to do', async () => {
+  const warnings: string[] = []
+  const listening = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) })
+  await database.db.connection().execute(async (holder) => {
+    await sql`select pg_advisory_lock(hashtext('orderwheel'), hashtext('migrate'))`.execute(holder)
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(holder)
+    const who = `pid ${rows[0]?.pid} (orderwheel-test) of 127.0.0.1`
+
+    const waiting = migrateDatabase(database.connection, listening, { waitSeconds: 0.3 })
+
+    await expect(waiting).rejects.toThrow(
+      `Another process has been migrating this database for 0.3 s: ${who}. See`,
+    )
+    expect(warnings).toEqual([expect.stringContaining(who)])
+    await sql`select pg_advisory_unlock_all()`.execute(holder)
+  })
 })
 
 test('a process that starts before the migration waits for it', async () => {
