@@ -57,9 +57,24 @@ function mapUrl(name: string, options: MappingOptions, told: Told): URL {
   if (typeof added !== 'string') throw new UnusableMapping(`${place} must return a string`)
   const whole = new URL(url)
   const [pathname = '', ...query] = added.split('?')
-  whole.pathname = `${url.pathname.replace(/\/$/, '')}/${pathname.replace(/^\//, '')}`
+  const base = `${url.pathname.replace(/\/$/, '')}/`
+  whole.pathname = base + pathname.replace(/^\//, '')
+  if (climbs(pathname) || !whole.pathname.startsWith(base))
+    throw new UnusableMapping(`${place} has a segment "." or "..", which leads to another place`)
   if (query.length > 0) whole.search = [url.search, query.join('?')].filter(Boolean).join('&')
   return whole
+}
+
+/**
+ * What a path is made of may come from the buyer: `/customers/${id}` must not become another request. Looks
+ * behind what URLs and careless servers see through: escapes, backslashes, and the controls that URL drops.
+ */
+function climbs(pathname: string): boolean {
+  const seen = pathname
+    .replaceAll(/[\t\n\r]/g, '')
+    .replaceAll(/%2e/gi, '.')
+    .replaceAll(/%2f|%5c|\\/gi, '/')
+  return seen.split('/').some((segment) => segment === '.' || segment === '..')
 }
 
 function mapHeaders(name: string, { headers = {} }: MappingOptions, told: Told) {

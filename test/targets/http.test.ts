@@ -253,6 +253,36 @@ test.each([
   expect(erp.received).toEqual([])
 })
 
+test.each([
+  '../admin',
+  '/orders/..',
+  'orders/./1',
+  'orders/%2e%2e/admin',
+  'orders/.%2E',
+  'orders/..%2fadmin',
+  'orders\\..\\admin',
+  'orders/..%5Cadmin',
+  'orders/.\t./admin',
+])('a path that an order leads to another place is not called: %j', async (path) => {
+  const erp = await startReceiver((response) => response.end())
+  const target = createTarget('erp', http({ url: `${erp.url}/api`, path: () => path }))
+  expect(await target.call(exampleCall())).toEqual({
+    kind: 'give-up',
+    reason: 'targets.erp.path has a segment "." or "..", which leads to another place',
+  })
+  expect(erp.received).toEqual([])
+})
+
+test.each(['orders/a..b', 'orders/...', 'orders/?back=../1', '/orders//1', ''])(
+  'a path with dots that lead nowhere else is called: %j',
+  async (path) => {
+    const erp = await startReceiver((response) => response.end())
+    const target = createTarget('erp', http({ url: `${erp.url}/api`, path: () => path }))
+    expect(await target.call(exampleCall())).toMatchObject({ kind: 'delivered' })
+    expect(erp.received[0]?.path).toBe(`/api/${path.replace(/^\//, '')}`)
+  },
+)
+
 test('an answer PostgreSQL cannot store is mended before it is kept', async () => {
   const erp = await startReceiver((response) => response.end('a\u0000b'))
   const target = createTarget('erp', http({ url: erp.url }))
