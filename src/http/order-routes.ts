@@ -111,11 +111,14 @@ const found = {
   content: { 'application/json': { schema: { $ref: 'OrderReport#' } } },
 }
 
+// The format alone admits urn:uuid:…, too, which PostgreSQL does not read.
+const uuidDigits = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+
 const getOrderSchema = {
   ...described,
   operationId: 'getOrder',
   summary: 'Read an order, its state and its deliveries',
-  params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
+  params: Type.Object({ id: Type.String({ format: 'uuid', pattern: uuidDigits }) }),
   response: { 200: found, ...problemAnswers(...usualProblems, 'order-not-found') },
 }
 

@@ -97,12 +97,25 @@ const oddHeaders = [
   ': no name',
 ]
 
+const id = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
+const oddIds = [
+  `urn:uuid:${id}`,
+  `URN:UUID:${id}`,
+  `%7B${id}%7D`,
+  id.toUpperCase(),
+  id.replaceAll('-', ''),
+  `${id}%0a`,
+  `%20${id}`,
+  `${id}/`,
+]
+
 const oddRequestLines = [
   'GET /orders/..%2f..%2fetc%2fpasswd HTTP/1.1',
   'GET /orders?externalId[]=1 HTTP/1.1',
   'GET /orders?externalId=%ff HTTP/1.1',
   'GET /orders?externalId=a%00b HTTP/1.1',
   'GET /orders?__proto__=1&externalId=A HTTP/1.1',
+  ...oddIds.map((id) => `GET /orders/${id} HTTP/1.1`),
   'GET /problems/__proto__ HTTP/1.1',
   'GET //orders// HTTP/1.1',
   'GET http://elsewhere.example/orders HTTP/1.1',

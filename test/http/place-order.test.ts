@@ -208,6 +208,7 @@ test('an order no one sent is not found', async () => {
   for (const path of [
     `/orders/${randomUUID()}`,
     '/orders/42',
+    `/orders/urn:uuid:${randomUUID()}`,
     '/orders/%00',
     `/orders/${'9'.repeat(500)}`,
     '/orders?externalId=WEB-0',
