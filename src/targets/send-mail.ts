@@ -50,10 +50,13 @@ export function explainMail(exchange: MailExchange): Outcome {
 function explainRefusal({ status, reply, command }: MailExchange & { kind: 'refused' }): Outcome {
   const answer = storableAnswer({ status, text: reply })
   const reason = `the mail server answered ${status} to ${command}`
-  // 5yz to the mail itself is for good (RFC 5321, 4.2.1). A refused greeting or login (535, 530) is not about
-  // this mail but about our account: an operator mends it, and every mail that waited goes out.
-  const aboutTheMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(command) && status !== 530
-  return status >= 500 && aboutTheMail ? giveUp(reason, answer) : tryAgain(reason, { answer })
+  // 5yz to the recipient or the text is for good (RFC 5321, 4.2.1), and so is 552 to MAIL FROM: larger than this
+  // server takes (RFC 1870). Any other refused greeting, login or sender (535, 530, 550) is about our account:
+  // an operator mends it, and every mail that waited goes out.
+  const aboutTheMail = ['RCPT TO', 'DATA'].includes(command) && status !== 530
+  const tooLarge = command === 'MAIL FROM' && status === 552
+  const forGood = status >= 500 && (aboutTheMail || tooLarge)
+  return forGood ? giveUp(reason, answer) : tryAgain(reason, { answer })
 }
 
 async function useSession(

@@ -181,6 +181,31 @@ test('a refused login is tried again: the operator mends the password, and the m
   expect(await target.call(exampleCall())).toMatchObject({ kind: 'delivered' })
 })
 
+test.each([550, 553, 554])(
+  'a sender refused with %i is tried again: the operator mends the account, and the mail goes out',
+  async (status) => {
+    let blocked = true
+    const server = await startMailServer({
+      onMailFrom: (_address, _session, callback) =>
+        blocked ? callback(smtpError(status, '5.7.1 account blocked')) : callback(),
+    })
+    const target = confirmation(server.url)
+    expect(await target.call(exampleCall())).toMatchObject({
+      kind: 'try-again',
+      reason: `the mail server answered ${status} to MAIL FROM`,
+    })
+    blocked = false
+    expect(await target.call(exampleCall())).toMatchObject({ kind: 'delivered' })
+  },
+)
+
+test('a mail the server finds too large once it hears its size is given up', async () => {
+  const server = await startMailServer({
+    onMailFrom: (_address, _session, callback) => callback(smtpError(552, '5.3.4 too large')),
+  })
+  expect(await confirmation(server.url).call(exampleCall())).toMatchObject({ kind: 'give-up' })
+})
+
 test('while the mail server is down, nothing was sent and it is tried again', async () => {
   const target = confirmation(`smtp://127.0.0.1:${await freePort()}`)
   expect(await target.call(exampleCall())).toMatchObject({
