@@ -11,7 +11,7 @@ export const maxAnswerCharacters = 2_000
 /** The closed set of what one try at a delivery can come to. */
 export type Outcome =
   | { kind: 'delivered'; answer?: Answer }
-  /** Not before `notBeforeSeconds` from now when the target said so (`Retry-After`), else by the schedule. */
+  /** Not before `notBeforeSeconds` (0 … 3600) from now when the target said so (`Retry-After`), else by the schedule. */
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
   /** Will not get better by repeating. */
   | { kind: 'give-up'; reason: string; answer?: Answer }

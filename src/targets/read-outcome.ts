@@ -1,4 +1,5 @@
 import { maxAnswerCharacters, type Answer, type Outcome } from './outcome.ts'
+import { maxRetryAfterSeconds } from './retry-after.ts'
 
 /** Long enough for a sentence, short enough to group dead letters by. */
 export const maxReasonCharacters = 300
@@ -13,9 +14,13 @@ export function readOutcome(value: unknown): Outcome | undefined {
   if (value.kind === 'delivered') return { kind: 'delivered', ...answer }
   const reason = storableReason(value.reason)
   if (value.kind !== 'try-again') return { kind: value.kind, reason, ...answer }
-  const { notBeforeSeconds = Number.NaN } = value
-  const notBefore = notBeforeSeconds >= 0 ? { notBeforeSeconds } : {}
-  return { kind: 'try-again', reason, ...notBefore, ...answer }
+  return { kind: 'try-again', reason, ...storableNotBefore(value.notBeforeSeconds), ...answer }
+}
+
+/** A function that returns a moment (`Date.now()`) instead of seconds would park the order for millennia. */
+function storableNotBefore(seconds: unknown): { notBeforeSeconds?: number } {
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds < 0) return {}
+  return { notBeforeSeconds: Math.min(seconds, maxRetryAfterSeconds) }
 }
 
 export function storableAnswer({ status, text }: Answer): Answer {

@@ -33,6 +33,23 @@ test.each([
   expect(await target.call(exampleCall())).toEqual(outcome)
 })
 
+test.each([
+  [Date.parse('2026-11-22'), { notBeforeSeconds: 3_600 }],
+  [Infinity, {}],
+  [Number.NaN, {}],
+  [-1, {}],
+  ['9' as never, {}],
+])(
+  'seconds that cannot be meant, %s, park no order for longer than an hour',
+  async (seconds, kept) => {
+    const target = createTarget(
+      'loyalty',
+      custom(async () => tryAgain('busy', { notBeforeSeconds: seconds })),
+    )
+    expect(await target.call(exampleCall())).toEqual({ kind: 'try-again', reason: 'busy', ...kept })
+  },
+)
+
 test('what a function throws, at once or later, is tried again with its message and no stack', async () => {
   const later = createTarget(
     'loyalty',
