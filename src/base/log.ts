@@ -1,13 +1,45 @@
-import pino, { type Logger } from 'pino'
+import pino, { type DestinationStream, type Logger } from 'pino'
 
 export type Log = Logger
 
-/** JSON lines on standard output; the names used are in docs/logs.md. No payloads, no personal data. */
-export function createLog(process: string, level: string): Log {
-  return pino({
+/**
+ * JSON lines on standard output, or to `destination`; the names used are in docs/logs.md. No payloads, no
+ * personal data.
+ */
+export function createLog(process: string, level: string, destination?: DestinationStream): Log {
+  const options = {
     level,
     base: { process },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  })
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: describeError },
+  }
+  return destination ? pino(options, destination) : pino(options)
+}
+
+type LoggedError = {
+  type: string
+  message: string
+  stack?: string
+  code?: string
+  cause?: LoggedError
+}
+
+/** A cause of a cause of a cause explains nothing any more, and a circle of causes would never end. */
+const maxCauses = 3
+
+/**
+ * What of an error may be logged. Not its other members: PostgreSQL's `detail` and `where` quote the whole
+ * row that was refused, an order with the buyer's name and address.
+ */
+function describeError(error: unknown, causes = maxCauses): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
+  return {
+    type: error.constructor.name,
+    message: error.message,
+    ...(error.stack !== undefined && { stack: error.stack }),
+    ...('code' in error && { code: String(error.code) }),
+    ...(error.cause !== undefined &&
+      causes > 0 && { cause: describeError(error.cause, causes - 1) }),
+  }
 }

@@ -236,6 +236,24 @@ test('requests are logged with the order, without what is in it', async () => {
   expect(lines).not.toMatch(api.key)
 })
 
+test('an order the database refuses is logged without what is in it', async () => {
+  await api.pool.query(
+    `alter table orderwheel.orders add check (not document -> 'metadata' ? 'poison')`,
+  )
+  const order = newOrder({ metadata: { poison: 'x' } })
+  const answer = await api.post(order)
+  expect(answer).toMatchObject({ status: 500, body: { code: 'internal-error' } })
+  expect(api.logged).toContainEqual(
+    expect.objectContaining({
+      msg: 'request failed',
+      err: expect.objectContaining({ code: '23514', message: expect.any(String) }),
+    }),
+  )
+  const lines = JSON.stringify(api.logged)
+  expect(lines).not.toMatch(order.customer.email)
+  expect(lines).not.toMatch(order.externalId)
+})
+
 function head(request: string, headers: string[]): string {
   return [
     `${request} HTTP/1.1`,

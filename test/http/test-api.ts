@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 
-import pino from 'pino'
-
 import type { FastifyInstance } from 'fastify'
 
+import { createLog } from '#base/log.ts'
 import { buildApp, type AppOptions } from '#http/build-app.ts'
 import { createKey, type NewKey } from '#keys/create-key.ts'
 import { exampleOrder } from '#messages/example-order.ts'
@@ -114,5 +113,5 @@ function recordingLog(logged: Record<string, unknown>[]) {
       done()
     },
   })
-  return pino({ level: 'debug' }, stream)
+  return createLog('test', 'debug', stream)
 }
