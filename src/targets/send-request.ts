@@ -59,7 +59,7 @@ export function sendRequest(
       if (ended) return
       if (!open) return end({ kind: 'not-sent', error })
       if (!begun) return end({ kind: 'unanswered', error })
-      end({ kind: 'unanswered', error, begun: createAnswer(begun, chunks, false) })
+      end({ kind: 'unanswered', error, begun: createAnswer(begun, chunks) })
     }
     const abort = () => {
       fail(signal.reason)
@@ -82,12 +82,12 @@ export function sendRequest(
         chunks.push(chunk.subarray(0, maxAnswerBytes - bytes))
         bytes += chunk.length
         if (bytes <= maxAnswerBytes) return
-        end({ kind: 'answered', answer: createAnswer(begun, chunks, true) })
+        end({ kind: 'answered', answer: { ...createAnswer(begun, chunks), truncated: true } })
         controller.abort(new Error('the answer is too long'))
       },
       onResponseEnd() {
         if (ended || !begun) return
-        end({ kind: 'answered', answer: createAnswer(begun, chunks, false) })
+        end({ kind: 'answered', answer: createAnswer(begun, chunks) })
       },
       onResponseError(_controller, error) {
         fail(error)
@@ -124,10 +124,9 @@ function joinRepeated(headers: Record<string, string | string[] | undefined>) {
 function createAnswer(
   begun: { status: number; headers: Record<string, string> },
   chunks: Buffer[],
-  truncated: boolean,
 ): HttpAnswer {
   const text = Buffer.concat(chunks).toString('utf8')
-  return { ...begun, text, truncated, json: () => parseJson(text) }
+  return { ...begun, text, truncated: false, json: () => parseJson(text) }
 }
 
 function parseJson(text: string): unknown {
