@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 
 import type { Log } from '#base/log.ts'
+import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
 import { dueQueues, rescueJobs } from '#queues/jobs.ts'
@@ -84,10 +85,13 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
-  const poll = repeat(lookForDue, { everyMs: pollMs, log })
-  const rescuing = repeat(rescue, { everyMs: rescueMs, log })
-  const sweeping = repeat(sweep, { everyMs: strandedMs, log })
+  const onError = (error: unknown) =>
+    log.warn({ err: error }, 'the database did not answer, trying again')
+  const poll = repeatPass(lookForDue, { everyMs: pollMs, onError })
+  const rescuing = repeatPass(rescue, { everyMs: rescueMs, onError })
+  const sweeping = repeatPass(sweep, { everyMs: strandedMs, onError })
   let stopped: Promise<void> | undefined
+  log.info({ targets: names }, 'worker started')
 
   return {
     wake,
@@ -105,6 +109,7 @@ export function startWorker(options: WorkerOptions): Worker {
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
     // A pass may hang in a database that does not answer; it writes nothing that matters.
     await Promise.race([Promise.all(loops), untilAborted(settling)])
+    log.info({ targets: names }, 'worker stopped')
   }
 }
 
@@ -118,30 +123,5 @@ async function untilDrained(
     const idle = () => pumps.every((pump) => pump.isIdle())
     if (idle() && (await lookForDue()) === 0 && idle()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-/** Repeats one pass, never two at once; a failed pass is logged and the next one tries again. */
-function repeat(
-  pass: () => Promise<unknown>,
-  { everyMs, log }: { everyMs: number; log: Log },
-): { stop(): Promise<void> } {
-  let underWay: Promise<void> | undefined
-  async function run() {
-    try {
-      await pass()
-    } catch (error) {
-      log.warn({ err: error }, 'the database did not answer, trying again')
-    }
-    underWay = undefined
-  }
-  const timer = setInterval(() => {
-    underWay ??= run()
-  }, everyMs)
-  return {
-    async stop() {
-      clearInterval(timer)
-      await underWay
-    },
   }
 }

@@ -45,6 +45,7 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  log.info('relay started')
   const running = run()
   return {
     wake: bell.ring,
@@ -52,6 +53,7 @@ export function startRelay(options: RelayOptions): Relay {
       stopping.abort()
       bell.ring()
       await running
+      log.info('relay stopped')
     },
   }
 }
