@@ -5,6 +5,7 @@ import pg from 'pg'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 
+import { explainFileErrors } from './explain-file-errors.ts'
 import { findBinaries } from './find-binaries.ts'
 import { placeServer } from './place-server.ts'
 import { prepareData, superuser } from './prepare-data.ts'
@@ -40,11 +41,14 @@ export type EmbeddedPostgres = {
 /**
  * Starts a real PostgreSQL 18 from npm, listening on 127.0.0.1 only, with an empty database `orderwheel`
  * the first time. Takes about a second the first time, a quarter of that later.
- * Throws `already-running` when a live process has started this data, `config` when it cannot run here.
+ * Throws `already-running` when a live process has started this data, `config` when it cannot run here
+ * or its data cannot be kept where it is to be.
  */
-export async function startEmbeddedPostgres(
-  options: EmbeddedPostgresOptions,
-): Promise<EmbeddedPostgres> {
+export function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  return explainFileErrors(options.dataDirectory, () => startServer(options))
+}
+
+async function startServer(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const account = serverAccount()
   const place = await placeServer(account, await findBinaries(), options.dataDirectory)
   await stopLeftover(place.dataDirectory)

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs'
 import {
   chmod,
   chown,
@@ -29,17 +30,15 @@ export type Place = {
 
 /**
  * Where the account can reach binaries and data: where they are, or, for root in a folder of mode 700,
- * copies below `/var/tmp`. Creates the data directory.
+ * copies below `/var/tmp`. Creates the data directory, and nothing where the data is not kept. Throws what
+ * the file system says.
  */
 export async function placeServer(
   account: Account,
   found: Binaries,
   wanted: string,
 ): Promise<Place> {
-  const parent = dirname(resolve(wanted))
-  await mkdir(parent, { recursive: true })
-  // Without symbolic links, so that a leftover server is recognised by its path.
-  const dataDirectory = join(await realpath(parent), basename(resolve(wanted)))
+  const dataDirectory = await realPathOf(resolve(wanted))
   if (account.uid === undefined) {
     await makeDataDirectory(account, dataDirectory)
     return { binaries: found.folder, dataDirectory }
@@ -47,7 +46,7 @@ export async function placeServer(
   const binaries = canRun(account, join(found.folder, 'bin', 'postgres'))
     ? found.folder
     : await copyBinaries(account, found)
-  if (canEnter(account, dirname(dataDirectory))) {
+  if (canEnter(account, nearestFolder(dataDirectory))) {
     await makeDataDirectory(account, dataDirectory)
     return { binaries, dataDirectory }
   }
@@ -60,7 +59,22 @@ export async function placeServer(
   }
 }
 
+/** Without symbolic links, so that a leftover server is recognised by its path; the folder itself may be one. */
+async function realPathOf(folder: string): Promise<string> {
+  const parent = dirname(folder)
+  const real = existsSync(parent) ? await realpath(parent) : await realPathOf(parent)
+  return join(real, basename(folder))
+}
+
+/** The folder above that is there already. */
+function nearestFolder(folder: string): string {
+  const parent = dirname(folder)
+  const found = statSync(parent, { throwIfNoEntry: false })?.isDirectory()
+  return found ? parent : nearestFolder(parent)
+}
+
 async function makeDataDirectory(account: Account, folder: string): Promise<void> {
+  await makeParents(account, dirname(folder))
   await mkdir(folder, { mode: 0o700, recursive: true })
   const owner = (await lstat(folder)).uid
   const wanted = account.uid ?? process.getuid?.() ?? owner
@@ -75,6 +89,14 @@ async function makeDataDirectory(account: Account, folder: string): Promise<void
     'config',
     `The data in ${folder} belongs to another user (uid ${owner}; this server would run as uid ${wanted}): start as that user, or set ORDERWHEEL_DATA_DIR to another folder.`,
   )
+}
+
+async function makeParents(account: Account, folder: string): Promise<void> {
+  if (existsSync(folder)) return
+  await makeParents(account, dirname(folder))
+  await mkdir(folder, { recursive: true })
+  // Under a umask of 077, which goes with a home of mode 700.
+  if (account.uid !== undefined && !canEnter(account, folder)) await chmod(folder, 0o711)
 }
 
 async function copyBinaries(account: Account, found: Binaries): Promise<string> {

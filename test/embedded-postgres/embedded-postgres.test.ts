@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -11,6 +11,7 @@ import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
 } from '#embedded-postgres/embedded-postgres.ts'
+import { explainFileErrors } from '#embedded-postgres/explain-file-errors.ts'
 import { isAlive, serverAccount } from '#embedded-postgres/server-account.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -127,6 +128,70 @@ test.runIf(process.getuid?.() === 0)(
     expect((await stat(dirname(place))).mode & 0o777).toBe(0o711)
   },
 )
+
+test.runIf(process.getuid?.() === 0)(
+  'root leaves nothing where the data is not kept, so that its owner can start there later',
+  async () => {
+    await chmod(folder, 0o700)
+    dataDirectory = join(folder, '.orderwheel', 'postgres')
+
+    const server = await start()
+
+    expect(await readdir(folder)).toEqual([])
+    await server.stop()
+    await rm(/ is kept in (\S+) instead of /.exec(server.note ?? '')?.[1] ?? '', {
+      recursive: true,
+    })
+  },
+)
+
+test.runIf(process.getuid?.() === 0)(
+  'root with a umask of 077 starts in a folder that others may enter',
+  async () => {
+    dataDirectory = join(folder, 'some', 'where', 'postgres')
+    const umask = process.umask(0o077)
+    const server = await start().finally(() => process.umask(umask))
+
+    expect(server.note).toBeUndefined()
+    expect(await ask(server, 'select 1 as one')).toEqual([{ one: 1 }])
+  },
+)
+
+test('a data directory that a file is in the way of is a sentence that says what to do', async () => {
+  await writeFile(join(folder, 'file'), '')
+  for (const wanted of [join('file', 'postgres'), join('file', 'below', 'postgres'), 'file']) {
+    dataDirectory = join(folder, wanted)
+    await expect(start()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(
+        /cannot be kept in .*: a file is where a folder is needed.* Set ORDERWHEEL_DATA_DIR to a folder/,
+      ) as string,
+    })
+  }
+})
+
+test.runIf(process.getuid?.() !== 0)(
+  'a data directory this user may not make is a sentence that says what to do',
+  async () => {
+    await chmod(folder, 0o555)
+    dataDirectory = join(folder, 'data', 'postgres')
+
+    await expect(start()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(/this user may not write .*data .* Set ORDERWHEEL_DATA_DIR /),
+    })
+  },
+)
+
+test.each([
+  ['EACCES', 'this user may not write /srv/data'],
+  ['EROFS', 'on a disk that is read-only'],
+  ['ENOSPC', 'no space left'],
+])('a disk that answers %s is a sentence', async (code, reason) => {
+  const error = Object.assign(new Error(code), { code, path: '/srv/data', syscall: 'mkdir' })
+
+  await expect(explainFileErrors('/srv/data', () => Promise.reject(error))).rejects.toThrow(reason)
+})
 
 async function start(owner?: string): Promise<EmbeddedPostgres> {
   const options = { dataDirectory, settings: quick, ...(owner ? { owner } : {}) }
