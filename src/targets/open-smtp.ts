@@ -2,8 +2,8 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection'
 
 import type { SmtpServer } from './smtp-options.ts'
 
-/** One connection to the server. `failed` rejects when it breaks or ends, whatever was going on. */
-export type SmtpSession = { connection: SMTPConnection; failed: Promise<never> }
+/** One connection to the server. `failed` aborts when it breaks or ends, whatever was going on. */
+export type SmtpSession = { connection: SMTPConnection; failed: AbortSignal }
 
 /**
  * Connections kept for the next mail. nodemailer's own pool does not say which connection carries which
@@ -35,12 +35,14 @@ export function openSmtp(server: SmtpServer, timeoutSeconds: number): Smtp {
     },
     create() {
       const connection = new SMTPConnection(connectionOptions(server, timeoutSeconds))
-      const failed = new Promise<never>((_resolve, reject) => {
-        connection.on('error', reject)
-        connection.on('end', () => reject(new Error('the connection was closed')))
-      })
-      const session = { connection, failed }
-      failed.catch(() => kept.delete(session))
+      const failed = new AbortController()
+      const session = { connection, failed: failed.signal }
+      const fail = (error: Error) => {
+        kept.delete(session)
+        failed.abort(error)
+      }
+      connection.on('error', fail)
+      connection.on('end', () => fail(new Error('the connection was closed')))
       return session
     },
     keep(session) {

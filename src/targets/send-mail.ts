@@ -67,14 +67,17 @@ async function useSession(
   prepare: () => Promise<void> = () => Promise.resolve(),
 ): Promise<MailExchange> {
   const progress = { textSent: false }
+  const ended = new AbortController()
   try {
     const work = prepare().then(() => transmit(session, mail, progress))
-    const reply = await Promise.race([work, session.failed, aborted(signal)])
+    const reply = await Promise.race([work, aborted([signal, session.failed], ended.signal)])
     smtp.keep(session)
     return { kind: 'accepted', reply }
   } catch (error) {
     session.connection.close()
     return explainError(error, progress.textSent)
+  } finally {
+    ended.abort()
   }
 }
 
@@ -110,11 +113,17 @@ function transmit(
   })
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
+/**
+ * Rejects when one of the signals aborts. `ended` takes the listeners off again: a call's signal lives for as
+ * long as it has one, and a connection for many mails.
+ */
+function aborted(signals: AbortSignal[], ended: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const abort = () => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
+    for (const signal of signals) {
+      const abort = () => reject(signal.reason as Error)
+      if (signal.aborted) abort()
+      else signal.addEventListener('abort', abort, { once: true, signal: ended })
+    }
   })
 }
 
