@@ -12,7 +12,10 @@ export type ServerProcess = {
   stop(): Promise<void>
 }
 
-/** Starts the server process; it is not yet ready. Its log is `postgres.log` beside the data. */
+/**
+ * Starts the server process; it is not yet ready. Its log is `postgres.log` beside the data. It ends
+ * when this process exits; one that is killed leaves it behind.
+ */
 export function spawnServer(options: {
   place: Place
   account: Account
@@ -38,17 +41,20 @@ export function spawnServer(options: {
     },
   )
   closeSync(log)
+  // Immediate: nothing can be waited for here, and the next start recovers as after a crash.
+  const quit = () => child.kill('SIGQUIT')
+  process.once('exit', quit)
   const ended = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(error.message))
     child.on('exit', () => resolve(lastLines(logFile)))
-  })
+  }).finally(() => process.off('exit', quit))
   return {
     ended,
     async stop() {
       child.kill('SIGINT')
-      const quit = setTimeout(() => child.kill('SIGQUIT'), 10_000)
+      const late = setTimeout(quit, 10_000)
       await ended
-      clearTimeout(quit)
+      clearTimeout(late)
     },
   }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -64,13 +65,20 @@ test('of several starts at the same moment one gets the data', async () => {
 })
 
 test('the server that a killed run left behind is replaced, and what it had committed is there', async () => {
-  const pid = await startAndKill()
+  const pid = await startAndEnd("process.kill(process.pid, 'SIGKILL')")
   expect(isAlive(pid)).toBe(true)
 
   const server = await start()
 
   expect(await ask(server, 'select answer from kept')).toEqual([{ answer: 42 }])
   await eventually(() => !isAlive(pid))
+})
+
+test('a run that ends without stopping its server leaves none behind, and what it had committed is there', async () => {
+  const pid = await startAndEnd('process.exit(130)')
+
+  await eventually(() => !isAlive(pid))
+  expect(await ask(await start(), 'select answer from kept')).toEqual([{ answer: 42 }])
 })
 
 test('a stale pid file that names another program now does not keep the server from starting', async () => {
@@ -210,20 +218,21 @@ async function ask(server: EmbeddedPostgres, query: string): Promise<unknown[]> 
   }
 }
 
-/** Answers the pid of the server that outlives its run. */
-async function startAndKill(): Promise<number> {
+/** Answers the pid of the server of a run that ended this way. */
+async function startAndEnd(end: string): Promise<number> {
   const program = `
+    import { readFile } from 'node:fs/promises'
     import pg from 'pg'
     import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
     const server = await startEmbeddedPostgres(${JSON.stringify({ dataDirectory })})
     const client = new pg.Client(server.connection)
     await client.connect()
     await client.query('create table kept as select 42 as answer')
-    process.kill(process.pid, 'SIGKILL')`
+    console.log(await readFile(${JSON.stringify(join(dataDirectory, 'pgdata', 'postmaster.pid'))}, 'utf8'))
+    ${end}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: 'inherit',
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await once(child, 'exit')
-  const file = await readFile(join(dataDirectory, 'pgdata', 'postmaster.pid'), 'utf8')
-  return Number(file.split('\n')[0])
+  const [said] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  return Number(said.split('\n')[0])
 }
