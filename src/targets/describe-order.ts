@@ -6,8 +6,10 @@ import type { OrderToTell } from './target.ts'
 export type Languages = ReadonlyMap<string, Readonly<Record<string, string>>>
 
 /**
- * What a mail template can name: the order with every amount and date written for the customer's locale,
- * and `t`, the words in the customer's language. A locale or language nobody knows becomes English.
+ * What a mail template can name: the order with its amounts written for the customer's locale, and `t`, the
+ * words in the customer's language. Dates, numbers and countries are in the language of the words, as the
+ * customer's region writes it. A locale nobody knows, or a language the template has no words in, becomes
+ * English.
  */
 export function describeOrder(
   { order, message }: Told,
@@ -16,6 +18,8 @@ export function describeOrder(
 ) {
   const locale = knownLocale(order.customer.locale ?? 'en')
   const language = knownLanguage(locale, languages)
+  // Never a Japanese date among English words.
+  const wordsLocale = new Intl.Locale(locale).language === language ? locale : language
   const write = amountFormat(order.currency, locale)
   const { totals } = order
   const itemDiscount = order.items.reduce((sum, { discount }) => sum + discount, 0)
@@ -27,13 +31,13 @@ export function describeOrder(
     language,
     t: languages.get(language) ?? {},
     number: order.externalId,
-    placedOn: new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone }).format(
+    placedOn: new Intl.DateTimeFormat(wordsLocale, { dateStyle: 'long', timeZone }).format(
       new Date(order.placedAt),
     ),
     lines: order.items.map((item) => ({
       title: item.title,
       sku: item.sku,
-      quantity: new Intl.NumberFormat(locale).format(item.quantity),
+      quantity: new Intl.NumberFormat(wordsLocale).format(item.quantity),
       attributes: Object.entries(item.attributes ?? {}).map(([name, value]) => ({ name, value })),
       unitPrice: write(item.unitPrice),
       total: write(item.quantity * item.unitPrice),
@@ -51,8 +55,10 @@ export function describeOrder(
       tax: write(totals.tax),
       total: write(totals.total),
     },
-    billingAddress: addressLines(order.billingAddress, locale),
-    shippingAddress: order.shippingAddress ? addressLines(order.shippingAddress, locale) : null,
+    billingAddress: addressLines(order.billingAddress, wordsLocale),
+    shippingAddress: order.shippingAddress
+      ? addressLines(order.shippingAddress, wordsLocale)
+      : null,
   }
 }
 
