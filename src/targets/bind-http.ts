@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 
 import { encodeBody } from './encode-body.ts'
-import { causeOf } from './explain-exchange.ts'
+import { reasonOf } from './reason-of.ts'
 import { sendRequest, type Exchange, type HttpAnswer } from './send-request.ts'
 import type { Call } from './target.ts'
 
@@ -21,7 +21,7 @@ export class RequestFailed extends Error {
 
   constructor(exchange: Exclude<Exchange, { kind: 'answered' }>) {
     const what = exchange.kind === 'not-sent' ? 'not sent' : 'sent, but not answered'
-    super(`${what}: ${causeOf(exchange.error)}`)
+    super(`${what}: ${reasonOf(exchange.error)}`)
     this.exchange = exchange
   }
 }

@@ -5,8 +5,12 @@ import { buildConnector } from 'undici'
 
 import { createBlockList, isAddressOrRange, isPrivateAddress } from './public-address.ts'
 
-/** The host is, or resolved to, an address that is not public. The message names the host and not the address. */
-export class PrivateAddressRefused extends Error {}
+/** The host is, or resolved to, an address that is not public. The message names neither: it becomes a reason. */
+export class PrivateAddressRefused extends Error {
+  constructor() {
+    super('the address is not on the public internet and not in allowPrivate')
+  }
+}
 
 /**
  * Connects to public addresses only, and to what `allowPrivate` names (host names, addresses, ranges).
@@ -26,7 +30,7 @@ export function connectPublic(
       const addresses = typeof found === 'string' ? [found] : found.map(({ address }) => address)
       // One private address among public ones is no accident.
       const refused = addresses.some((address) => isPrivateAddress(address, allowed))
-      callback(refused ? new PrivateAddressRefused(sayRefused(host)) : null, found, family)
+      callback(refused ? new PrivateAddressRefused() : null, found, family)
     })
   }
   const timeout = timeoutMilliseconds
@@ -37,12 +41,8 @@ export function connectPublic(
     const host = options.hostname.replace(/^\[|\]$/g, '')
     if (hosts.includes(host)) return connectAnywhere(options, callback)
     if (isIP(host) !== 0 && isPrivateAddress(host, allowed)) {
-      return callback(new PrivateAddressRefused(sayRefused(host)), null)
+      return callback(new PrivateAddressRefused(), null)
     }
     connectGuarded(options, callback)
   }
-}
-
-function sayRefused(host: string): string {
-  return `${host} is not on the public internet and not in allowPrivate`
 }

@@ -1,17 +1,18 @@
 import { Type } from 'typebox'
 
 import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
-import { causeOf, explainMissingAnswer } from './explain-exchange.ts'
+import { explainMissingAnswer } from './explain-exchange.ts'
 import { openAgent } from './open-agent.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
-import { messageOf, readOutcome, storableReason } from './read-outcome.ts'
+import { readOutcome, storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import { kindOfTarget, toldOf, type FromEnvironment, type TargetDefinition } from './target-kind.ts'
 import { commonOptions, fillTargetOptions } from './target-options.ts'
 import type { Call, TargetOptions } from './target.ts'
 
 /**
  * What a custom target does. Nothing returned is *delivered*; thrown is *try again* with the error's
- * message, but *uncertain* after `signal` has aborted, and when it is `http`'s own error for a request
+ * message (see `reasonOf`), but *uncertain* after `signal` has aborted, and when it is `http`'s own error for a request
  * that was sent and not answered.
  */
 export type Tell = (call: Call & { http: BoundHttp }) => Promise<Outcome | void>
@@ -62,8 +63,8 @@ function explainThrown(error: unknown, signal: AbortSignal): Outcome {
   if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
   // Most likely a request of its own that the signal ended: sent or not, nobody knows.
   return signal.aborted
-    ? uncertain(storableReason(`did not end: ${causeOf(error)}`))
-    : tryAgain(storableReason(messageOf(error)))
+    ? uncertain(storableReason(`did not end: ${reasonOf(error)}`))
+    : tryAgain(storableReason(reasonOf(error)))
 }
 
 /** A function that does not look at its signal may have acted or may still: nobody knows. */
@@ -71,7 +72,7 @@ function untilAborted(outcome: Promise<Outcome>, signal: AbortSignal): Promise<O
   return new Promise((resolve) => {
     const abort = () => {
       // One that does look at it gets the turn it needs to say more.
-      setImmediate(() => resolve(uncertain(`did not end: ${causeOf(signal.reason)}`)))
+      setImmediate(() => resolve(uncertain(`did not end: ${reasonOf(signal.reason)}`)))
     }
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort, { once: true })

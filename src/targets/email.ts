@@ -9,6 +9,7 @@ import { openSmtp } from './open-smtp.ts'
 import { giveUp, type Outcome } from './outcome.ts'
 import { parseMailbox } from './parse-mailbox.ts'
 import { messageOf, storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import { explainMail, sendMail } from './send-mail.ts'
 import { findSmtpMistakes, readSmtp, SmtpOptions } from './smtp-options.ts'
 import {
@@ -99,7 +100,9 @@ async function writeMail(
     const content = await renderTemplate(template, view)
     return await composeMail({ from, to, idempotencyKey: told.idempotencyKey, ...content })
   } catch (error) {
-    return new Error(`template ${options.template}: ${messageOf(error)}`)
+    // Liquid adds the file's path.
+    const reason = reasonOf(error).replace(/, file:[^,]*/, '')
+    return new Error(`template ${options.template}: ${reason}`)
   }
 }
 
@@ -111,7 +114,7 @@ function findRecipient(name: string, { to }: Options, told: Told) {
     const mailbox = typeof written === 'string' ? parseMailbox(written) : undefined
     return mailbox ?? new Error(`targets.${name}.to returned something else than one address`)
   } catch (error) {
-    return new Error(`targets.${name}.to threw: ${messageOf(error)}`)
+    return new Error(`targets.${name}.to threw: ${reasonOf(error)}`)
   }
 }
 

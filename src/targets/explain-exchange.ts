@@ -1,12 +1,13 @@
 import { errors } from 'undici'
 
 import { giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
-import { messageOf, storableAnswer, storableReason } from './read-outcome.ts'
+import { storableAnswer, storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import type { Exchange } from './send-request.ts'
 
 /** The outcome of a request that got no whole answer. */
 export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answered' }>): Outcome {
-  const cause = causeOf(exchange.error)
+  const cause = reasonOf(exchange.error)
   if (isUnsendable(exchange.error)) return giveUp(storableReason(`cannot be sent: ${cause}`))
   if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
   if (!exchange.begun) return uncertain(storableReason(`sent, but no answer: ${cause}`))
@@ -15,11 +16,6 @@ export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answer
     storableReason(`answered ${status}, but the answer did not end: ${cause}`),
     storableAnswer({ status, text }),
   )
-}
-
-/** What a signal aborts with is the same for a deadline and for a worker that stops: no more time. */
-export function causeOf(error: unknown): string {
-  return error instanceof DOMException ? 'out of time' : messageOf(error)
 }
 
 /** undici's word for a request it would never send, such as one with a Transfer-Encoding header of our own. */

@@ -6,7 +6,8 @@ import { findUrlMistakes } from './find-url-mistakes.ts'
 import { mapRequest, UnusableMapping } from './map-request.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
-import { messageOf, readOutcome, storableAnswer, storableReason } from './read-outcome.ts'
+import { readOutcome, storableAnswer, storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import { sendRequest, type Exchange, type HttpAnswer } from './send-request.ts'
 import {
   kindOfTarget,
@@ -113,6 +114,6 @@ function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
       return giveUp(`targets.${name}.answer returned something else than an outcome`, kept)
     return outcome.answer ? outcome : { ...outcome, answer: kept }
   } catch (error) {
-    return giveUp(storableReason(`targets.${name}.answer threw: ${messageOf(error)}`), kept)
+    return giveUp(storableReason(`targets.${name}.answer threw: ${reasonOf(error)}`), kept)
   }
 }

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
 import { encodeBody, type EncodedBody } from './encode-body.ts'
-import { messageOf } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import type { HttpRequest } from './send-request.ts'
 import type { Told } from './target-kind.ts'
 
@@ -105,6 +105,6 @@ function run<T>(place: string, map: () => T): T {
   try {
     return map()
   } catch (error) {
-    throw new UnusableMapping(`${place} threw: ${messageOf(error)}`)
+    throw new UnusableMapping(`${place} threw: ${reasonOf(error)}`)
   }
 }

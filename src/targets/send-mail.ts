@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 
 import type { Mail } from './compose-mail.ts'
-import { causeOf } from './explain-exchange.ts'
 import type { Smtp, SmtpSession } from './open-smtp.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
 import { storableAnswer, storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 
 /** What became of one mail. */
 export type MailExchange =
@@ -41,7 +41,7 @@ export function explainMail(exchange: MailExchange): Outcome {
   }
   // nodemailer's own words would repeat the address.
   if (exchange.kind === 'unsendable') return giveUp('the mail server takes no such address or size')
-  const cause = causeOf(exchange.error)
+  const cause = reasonOf(exchange.error)
   return exchange.kind === 'not-sent'
     ? tryAgain(storableReason(`not sent: ${cause}`))
     : uncertain(storableReason(`sent, but no reply: ${cause}`))

@@ -8,7 +8,8 @@ import { explainMissingAnswer } from './explain-exchange.ts'
 import { findWebhookMistakes } from './find-webhook-mistakes.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
-import { messageOf, storableReason } from './read-outcome.ts'
+import { storableReason } from './read-outcome.ts'
+import { reasonOf } from './reason-of.ts'
 import { sendRequest, type Exchange, type HttpRequest } from './send-request.ts'
 import { signWebhook } from './sign-webhook.ts'
 import { splitEntries } from './split-entries.ts'
@@ -123,6 +124,6 @@ function serialise(payload: () => unknown): string | Error {
     const body: unknown = JSON.stringify(payload())
     return typeof body === 'string' ? body : new TypeError('returned nothing to send')
   } catch (error) {
-    return new Error(`threw: ${messageOf(error)}`)
+    return new Error(`threw: ${reasonOf(error)}`)
   }
 }

@@ -150,7 +150,7 @@ test.each([
   expect(await target.call(exampleCall())).toMatchObject({
     kind: 'give-up',
     reason: expect.stringMatching(
-      /is not on the public internet and not in allowPrivate$/,
+      /^the address is not on the public internet and not in allowPrivate$/,
     ) as string,
   })
   expect(inside.received).toEqual([])
@@ -167,7 +167,7 @@ test.each([
   })
   expect(await target.call(exampleCall())).toEqual({
     kind: 'give-up',
-    reason: 'partner.example is not on the public internet and not in allowPrivate',
+    reason: 'the address is not on the public internet and not in allowPrivate',
   })
   expect(inside.received).toEqual([])
 })

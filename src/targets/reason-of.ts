@@ -1,0 +1,43 @@
+import { isIP } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+
+/**
+ * What was thrown, as a reason: storefronts read it in the order. What went wrong and its code; never a stack, the
+ * address of a system inside, or an excerpt of what it answered (`answer` keeps that, for operators).
+ */
+export function reasonOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === '') return reasonOf(thrown.errors[0])
+  if (!(thrown instanceof Error)) return withoutAddresses(String(thrown))
+  // A deadline and a worker that stops are the same: no more time.
+  if (thrown instanceof DOMException) return 'out of time'
+  // JSON.parse quotes what it was given.
+  if (thrown instanceof SyntaxError) return 'what was read is not JSON, or not as it should be'
+  // fetch says what happened in the cause only.
+  if (thrown.message === 'fetch failed' && thrown.cause) return reasonOf(thrown.cause)
+  return reasonOfSystem(thrown) ?? withoutAddresses(thrown.message)
+}
+
+type SystemError = Error & { code?: unknown; errno?: unknown; syscall?: unknown }
+
+/** `connect ECONNREFUSED`, `getaddrinfo ENOTFOUND`: Node's messages go on with the host, the port or the path. */
+function reasonOfSystem({ code, errno, syscall }: SystemError): string | undefined {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `the certificate is for another host (${code})`
+  if (typeof syscall !== 'string') return undefined
+  // nodemailer replaces the code with one of its own, and leaves the number.
+  const replaced = code === 'ESOCKET' || code === 'EDNS' || code === 'ECONNECTION'
+  const numbered = replaced && typeof errno === 'number' && errno < 0
+  return `${syscall} ${numbered ? getSystemErrorName(errno) : String(code)}`
+}
+
+function withoutAddresses(message: string): string {
+  return message
+    .replaceAll(/ \(attempted address[^)]*\)/g, '')
+    .replaceAll(/\b[a-z]+:\/\/\S+/gi, '…')
+    .replaceAll(/[\da-f[][\da-f.:\]]{2,}/gi, (word) => (isAddress(word) ? '…' : word))
+}
+
+function isAddress(word: string): boolean {
+  const bare = word.replace(/[.:]+$/, '')
+  return [bare, bare.replace(/:\d+$/, '')].some((host) => isIP(host.replaceAll(/[[\]]/g, '')) !== 0)
+}
