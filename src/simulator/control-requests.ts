@@ -3,31 +3,45 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TObject } from 'typebox'
 
 import { changeBehaviour } from './change-behaviour.ts'
+import { describeChange } from './describe-change.ts'
 import { readBody } from './read-body.ts'
 import { Refusal } from './refusal.ts'
 
 type Behaving<Behaviour> = {
+  name: string
   part: { behaviour: Behaviour }
   schema: TObject
   usual: () => Behaviour
+  /** Said with the answer when the name looks like a slip. */
+  hint?: string | undefined
 }
 
-/** `GET`, `PUT` (only what changes) and `DELETE` (back to the usual) of a behaviour. */
+/**
+ * `GET`, `PUT` (only what changes) and `DELETE` (back to the usual) of a behaviour. The answer is the
+ * behaviour, beginning with `changed` in words where it was to be changed, and with `hint` if there is one.
+ */
 export function controlBehaviour<Behaviour extends object>(
-  { part, schema, usual }: Behaving<Behaviour>,
+  { name, part, schema, usual, hint }: Behaving<Behaviour>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const show = (changed?: string) =>
+    showJson(response, {
+      ...(changed === undefined ? {} : { changed }),
+      ...(hint === undefined ? {} : { hint }),
+      ...part.behaviour,
+    })
   return byMethod(request, response, {
-    GET: () => showJson(response, part.behaviour),
+    GET: () => show(),
     PUT: async () => {
       const change = await readJson(request)
-      part.behaviour = changeBehaviour(schema, part.behaviour, change)
-      showJson(response, part.behaviour)
+      const before = part.behaviour
+      part.behaviour = changeBehaviour(schema, before, change)
+      show(describeChange(name, Object(change), { before, after: part.behaviour }))
     },
     DELETE: () => {
       part.behaviour = usual()
-      showJson(response, part.behaviour)
+      show(`${name}: back to the usual`)
     },
   })
 }
@@ -73,5 +87,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 
 function showJson(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
-  response.end(JSON.stringify(value))
+  // The newline is for a terminal, where the prompt would follow on the same line.
+  response.end(`${JSON.stringify(value)}\n`)
 }

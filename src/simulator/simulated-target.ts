@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { usualTargetBehaviour, type TargetBehaviour } from './behaviour.ts'
 import { readBody } from './read-body.ts'
 import { RecordedCalls } from './recorded-calls.ts'
-import { usualAnswer, type SimulatedAnswer } from './usual-answer.ts'
+import { nextNumber, usualAnswer, type SimulatedAnswer } from './usual-answer.ts'
 import type { Wait } from './wait.ts'
 
 /** A day of retries of a large benchmark. */
@@ -16,7 +16,7 @@ export class SimulatedTarget {
   behaviour: TargetBehaviour
   readonly #wait: Wait
   readonly #firstAnswers = new Map<string, Promise<SimulatedAnswer>>()
-  #acted = 0
+  #wasCalled = false
 
   constructor(name: string, wait: Wait) {
     this.name = name
@@ -24,8 +24,14 @@ export class SimulatedTarget {
     this.#wait = wait
   }
 
+  /** Since the simulator started, whether or not the calls were forgotten. */
+  get wasCalled(): boolean {
+    return this.#wasCalled
+  }
+
   /** Records the call at once, so that one under way or never answered is seen too. */
   async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#wasCalled = true
     const key = request.headers['idempotency-key']
     const call = this.calls.record({
       method: request.method ?? '',
@@ -82,10 +88,9 @@ export class SimulatedTarget {
   async #work(behaviour: TargetBehaviour): Promise<SimulatedAnswer> {
     await this.#wait(behaviour)
     if (Math.random() < behaviour.errorRate) return failure(500, `${this.name} failed.`)
-    const usual = usualAnswer(this.name, this.#acted + 1)
+    const usual = usualAnswer(this.name, nextNumber())
     const status = behaviour.status ?? usual.status
     if (status >= 300) return failure(status, `${this.name} answers ${status}.`)
-    this.#acted += 1
     return { ...usual, status }
   }
 }

@@ -6,11 +6,14 @@ import {
   type ServerResponse,
 } from 'node:http'
 
+import { distance } from 'fastest-levenshtein'
+
 import type { Log } from '#base/log.ts'
 
 import {
   MailboxBehaviour,
   TargetBehaviour,
+  usualLatenciesMs,
   usualMailboxBehaviour,
   usualTargetBehaviour,
 } from './behaviour.ts'
@@ -45,13 +48,15 @@ export function createTargetsServer(mail: SimulatedMailServer, wait: Wait, log: 
     if (name === 'mailbox' && control === '') return controlRecords(mail.mailbox, request, response)
     if (control === 'behaviour' && (name === 'mailbox' || name === toldOverSmtp)) {
       const usual = usualMailboxBehaviour
-      return controlBehaviour({ part: mail, schema: MailboxBehaviour, usual }, request, response)
+      const part = { name, part: mail, schema: MailboxBehaviour, usual }
+      return controlBehaviour(part, request, response)
     }
     const target = targetNamed(name)
     if (control === 'calls') return controlRecords(target.calls, request, response)
     if (control === 'behaviour') {
       const usual = () => usualTargetBehaviour(name)
-      return controlBehaviour({ part: target, schema: TargetBehaviour, usual }, request, response)
+      const part = { name, part: target, schema: TargetBehaviour, usual, hint: hintOf(target) }
+      return controlBehaviour(part, request, response)
     }
     return target.take(request, response)
   }
@@ -77,6 +82,14 @@ export function createTargetsServer(mail: SimulatedMailServer, wait: Wait, log: 
 /** The demo's target whose behaviour is that of the mail server. */
 const toldOverSmtp = 'confirmation-email'
 
+/** Any name is a target, so that of a slip is one too: only nobody calls it. */
+function hintOf({ name, wasCalled }: SimulatedTarget): string | undefined {
+  const usual = ['mailbox', ...Object.keys(usualLatenciesMs)]
+  if (wasCalled || usual.includes(name)) return undefined
+  const near = usual.find((each) => distance(name, each) <= 2)
+  return near && `${name} was never called so far; did you mean ${near}?`
+}
+
 function describe(request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
   response.end(describeSimulator(request.headers.host ?? '127.0.0.1'))
@@ -89,5 +102,6 @@ function fail(response: ServerResponse, error: unknown, log: Log): void {
   if (status === 500) log.error({ err: error }, 'the simulator failed to answer')
   const detail = error instanceof Error ? error.message : String(error)
   response.writeHead(status, { 'content-type': 'application/problem+json; charset=utf-8' })
-  response.end(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail }))
+  const title = STATUS_CODES[status]
+  response.end(`${JSON.stringify({ type: 'about:blank', title, status, detail })}\n`)
 }

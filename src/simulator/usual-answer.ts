@@ -4,20 +4,31 @@ export type SimulatedAnswer = {
   body: unknown
 }
 
-/** What a real system of this kind answers. `count` numbers what the target has acted on, from 1. */
-export function usualAnswer(target: string, count: number): SimulatedAnswer {
+/** What a real system of this kind answers. `number` is the one it gives to what it acts on. */
+export function usualAnswer(target: string, number: number): SimulatedAnswer {
   switch (target) {
     case 'erp':
-      return { status: 201, body: { erpNumber: `ERP-${100_000 + count}`, status: 'accepted' } }
+      return { status: 201, body: { erpNumber: `ERP-${number}`, status: 'accepted' } }
     case 'partner-webhook':
       return { status: 200, body: { received: true } }
     case 'inventory':
-      return { status: 200, body: { reservation: `RES-${100_000 + count}`, reserved: true } }
+      return { status: 200, body: { reservation: `RES-${number}`, reserved: true } }
     case 'receipt':
-      return { status: 201, body: { receiptNumber: `REC-${100_000 + count}` } }
+      return { status: 201, body: { receiptNumber: `REC-${number}` } }
     case 'analytics':
       return { status: 202, body: { accepted: true } }
     default:
       return { status: 200, body: { ok: true } }
   }
+}
+
+let lastNumber = 0
+
+/**
+ * The time in milliseconds since 2026, or one more than the last number: what was numbered before a restart
+ * keeps its number to itself, up to a thousand numbers a second.
+ */
+export function nextNumber(): number {
+  lastNumber = Math.max(lastNumber + 1, Date.now() - Date.UTC(2026, 0, 1))
+  return lastNumber
 }

@@ -15,11 +15,43 @@ test('a change names only what it changes, and DELETE goes back to the usual', a
   expect(usual).toMatchObject({ latencyMs: 8_000, outage: false, status: null })
 
   const changed = await put(`${url}/erp/behaviour`, { outage: true })
-  expect(await changed.json()).toEqual({ ...Object(usual), outage: true })
+  expect(await changed.json()).toEqual({
+    changed: 'erp: outage is true (was false)',
+    ...Object(usual),
+    outage: true,
+  })
   expect(await getJson(`${url}/erp/behaviour`)).toMatchObject({ latencyMs: 8_000, outage: true })
 
   await fetch(`${url}/erp/behaviour`, { method: 'DELETE' })
   expect(await getJson(`${url}/erp/behaviour`)).toEqual(usual)
+})
+
+test('an answer about a behaviour begins with what changed, and ends its line', async () => {
+  const { url } = await startTestSimulator()
+  const change = { outage: true, latencyMs: 8_000 }
+
+  const put = await fetch(`${url}/erp/behaviour`, { method: 'PUT', body: JSON.stringify(change) })
+  const usual = await fetch(`${url}/mailbox/behaviour`, { method: 'DELETE' })
+  const refused = await fetch(`${url}/erp/behaviour`, { method: 'PUT', body: '{"outage": 1}' })
+
+  expect(await put.text()).toMatch(
+    /^\{"changed":"erp: outage is true \(was false\), latencyMs stays 8000",.*\}\n$/,
+  )
+  expect(await usual.text()).toMatch(/^\{"changed":"mailbox: back to the usual",.*\}\n$/)
+  expect(await refused.text()).toMatch(/\n$/)
+})
+
+test('a name close to a usual target’s is accepted, with a hint until it is called', async () => {
+  const { url } = await startTestSimulator()
+  const hint = 'epr was never called so far; did you mean erp?'
+  expect(await (await put(`${url}/epr/behaviour`, { outage: true })).json()).toMatchObject({ hint })
+  expect(await getJson(`${url}/epr/behaviour`)).toMatchObject({ hint, outage: true })
+  for (const name of ['erp', 'analytics', 'loyalty'])
+    expect(await getJson(`${url}/${name}/behaviour`)).not.toHaveProperty('hint')
+
+  await fetch(`${url}/epr/orders`)
+
+  expect(await getJson(`${url}/epr/behaviour`)).not.toHaveProperty('hint')
 })
 
 test('the behaviour of the confirmation email is that of the mail server', async () => {

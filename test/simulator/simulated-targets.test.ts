@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 
 import type { RecordedCall } from '#simulator/recorded-calls.ts'
+import { nextNumber } from '#simulator/usual-answer.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { getJson, put, startTestSimulator } from './start-test-simulator.ts'
@@ -11,7 +12,7 @@ test('the ERP answers with the number it gave the order, and remembers what it w
   const { url } = await startTestSimulator()
   const answer = await postOrder(`${url}/erp/orders?dry=1`, 'K-1')
   expect(answer.status).toBe(201)
-  expect(await answer.json()).toMatchObject({ erpNumber: 'ERP-100001' })
+  expect(await answer.json()).toMatchObject({ erpNumber: numbered('ERP') })
 
   const [call, ...others] = await callsOf(url, 'erp')
   expect(others).toEqual([])
@@ -28,6 +29,20 @@ test('the ERP answers with the number it gave the order, and remembers what it w
   expect(call?.durationMs).toBeTypeOf('number')
 })
 
+test('the ERP never gives a number twice, whether it was restarted or not', async () => {
+  const moduleAfterRestart = '#simulator/usual-answer.ts?after-restart'
+  const { nextNumber: afterRestart } = (await import(moduleAfterRestart)) as {
+    nextNumber: () => number
+  }
+  const before = Array.from({ length: 10 }, nextNumber)
+  await eventually(() => Date.now() - Date.UTC(2026, 0, 1) > Math.max(...before))
+
+  const numbers = [...before, ...Array.from({ length: 10 }, afterRestart)]
+
+  expect(new Set(numbers).size).toBe(20)
+  expect(numbers.toSorted((one, other) => one - other)).toEqual(numbers)
+})
+
 test('each target answers like the system it plays', async () => {
   const { url } = await startTestSimulator()
   const answers = new Map<string, unknown>()
@@ -37,8 +52,8 @@ test('each target answers like the system it plays', async () => {
   }
   expect(Object.fromEntries(answers)).toEqual({
     'partner-webhook': [200, { received: true }],
-    inventory: [200, { reservation: 'RES-100001', reserved: true }],
-    receipt: [201, { receiptNumber: 'REC-100001' }],
+    inventory: [200, { reservation: numbered('RES'), reserved: true }],
+    receipt: [201, { receiptNumber: numbered('REC') }],
     analytics: [202, { accepted: true }],
     loyalty: [200, { ok: true }],
   })
@@ -132,10 +147,11 @@ test('a target that dedupes acts once on a key, even when its first answer was l
   await expect(lost).rejects.toThrow('aborted')
 
   const again = await postOrder(`${url}/erp/orders`, 'K-1')
-  expect(await again.json()).toMatchObject({ erpNumber: 'ERP-100001' })
+  const { erpNumber } = (await again.json()) as { erpNumber: string }
+  expect(erpNumber).toEqual(numbered('ERP'))
   await put(`${url}/erp/behaviour`, { latencyMs: 0 })
   const other = await postOrder(`${url}/erp/orders`, 'K-2')
-  expect(await other.json()).toMatchObject({ erpNumber: 'ERP-100002' })
+  expect(((await other.json()) as { erpNumber: string }).erpNumber).not.toBe(erpNumber)
   expect(await callsOf(url, 'erp')).toMatchObject([
     { answered: null, repeated: false },
     { answered: 201, repeated: true },
@@ -169,6 +185,10 @@ test('a client that breaks off in the middle of its body harms nobody', async ()
   await eventually(async () => (await callsOf(url, 'erp'))[0]?.durationMs !== null)
   expect((await postOrder(`${url}/erp/orders`, 'K-1')).status).toBe(201)
 })
+
+function numbered(prefix: string): string {
+  return expect.stringMatching(new RegExp(`^${prefix}-\\d{9,}$`)) as string
+}
 
 function callsOf(url: string, target: string): Promise<RecordedCall[]> {
   return getJson<RecordedCall[]>(`${url}/${target}/calls`)
