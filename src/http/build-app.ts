@@ -38,7 +38,7 @@ export type AppOptions = {
   limits?: Partial<HttpLimits>
   /** Tests only. */
   writer?: Partial<OrderWriterOptions>
-  /** Milliseconds, for the rate limit and the memory of API keys. */
+  /** Milliseconds, for the rate limit and what is remembered of API keys and of being ready. */
   now?: () => number
 }
 
@@ -50,7 +50,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const app = createServer(log, limits)
   const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
   const requires = createAuthenticator({
-    findApiKey: createApiKeyFinder(pool, now),
+    findApiKey: createApiKeyFinder(pool, { now }),
     limitRate: createRateLimiter(now),
     production,
   })
@@ -64,7 +64,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
   addProblemRoutes(app)
-  addHealthRoutes(app, { pool, schemaReady, isClosing })
+  addHealthRoutes(app, { pool, schemaReady, isClosing, now })
   await serveDocs(app)
   await app.ready()
   return app

@@ -25,6 +25,7 @@ export const usualProblems: readonly ProblemCode[] = [
   'rate-limited',
   'internal-error',
   'database-unavailable',
+  'too-many-unknown-keys',
   'shutting-down',
 ]
 

@@ -6,14 +6,26 @@ import { HttpProblem } from './http-problem.ts'
 
 export type SchemaReady = () => Promise<{ ready: boolean; reason?: string }>
 
-type Health = { pool: pg.Pool; schemaReady: SchemaReady; isClosing: () => boolean }
+type Health = {
+  pool: pg.Pool
+  schemaReady: SchemaReady
+  isClosing: () => boolean
+  now?: (() => number) | undefined
+}
+
+/** The route needs no key: however often it is asked, the database is asked once a second. */
+const rememberMilliseconds = 1_000
+
+/** A question that got lost with its connection is asked again. */
+const lostAfterMilliseconds = 5_000
 
 /** GET /livez: the process answers. GET /readyz: it can take orders, or says why not. Neither needs a key. */
 export function addHealthRoutes(app: FastifyInstance, health: Health): void {
   app.get('/livez', { schema: liveSchema }, async () => ({ status: 'live' }))
 
+  const whyNotReady = remembering(() => askDatabase(health), health.now)
   app.get('/readyz', { schema: readySchema }, async () => {
-    const reason = await whyNotReady(health)
+    const reason = health.isClosing() ? 'the process is shutting down' : await whyNotReady()
     if (reason !== undefined) {
       throw new HttpProblem('not-ready', { detail: reason }, { 'retry-after': '1' })
     }
@@ -21,8 +33,23 @@ export function addHealthRoutes(app: FastifyInstance, health: Health): void {
   })
 }
 
-async function whyNotReady({ pool, schemaReady, isClosing }: Health): Promise<string | undefined> {
-  if (isClosing()) return 'the process is shutting down'
+/** The answer under way, or that of less than a second ago. */
+function remembering<T>(ask: () => Promise<T>, now: () => number = Date.now): () => Promise<T> {
+  let last: { until: number; answer: Promise<T> } | undefined
+  return async function answer() {
+    if (last && last.until > now()) return last.answer
+    const asked = { until: now() + lostAfterMilliseconds, answer: ask() }
+    last = asked
+    try {
+      return await asked.answer
+    } finally {
+      asked.until = now() + rememberMilliseconds
+    }
+  }
+}
+
+/** Why the database cannot take orders; undefined when it can. */
+async function askDatabase({ pool, schemaReady }: Health): Promise<string | undefined> {
   try {
     await pool.query(ping)
   } catch (error) {

@@ -24,6 +24,7 @@ export const problems = {
   'headers-too-large': [431, 'The headers are larger than 16 KiB'],
   'internal-error': [500, 'Something went wrong here'],
   'database-unavailable': [503, 'The database cannot be reached'],
+  'too-many-unknown-keys': [503, 'The API key cannot be looked up now'],
   'not-ready': [503, 'This process is not ready'],
   'shutting-down': [503, 'This process is shutting down'],
 } as const satisfies Record<string, readonly [status: number, title: string]>

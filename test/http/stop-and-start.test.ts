@@ -58,8 +58,12 @@ test('while the database is down orders are refused with 503, and taken again wh
     const refused = await post()
     expect(refused).toMatchObject({ status: 503, body: { code: 'database-unavailable' } })
     expect(refused.headers.get('retry-after')).toBe('1')
-    expect(await send(`${url}/readyz`)).toMatchObject({
-      status: 503,
+    // What was answered a second ago is forgotten by then.
+    const notReady = await eventually(async () => {
+      const answer = await send(`${url}/readyz`)
+      return answer.status === 503 && answer
+    })
+    expect(notReady).toMatchObject({
       body: { code: 'not-ready', detail: expect.stringMatching('database does not answer') },
     })
     expect((await send(`${url}/livez`)).status).toBe(200)
@@ -87,6 +91,26 @@ test('a process whose database is not migrated says so', async () => {
       status: 503,
       body: { code: 'not-ready', detail: 'waiting for migration 0007' },
     })
+  } finally {
+    await api.close()
+  }
+})
+
+test('however often it is asked whether it is ready, a process asks its database once a second', async () => {
+  let asked = 0
+  let now = 1_000_000
+  const schemaReady = async () => {
+    asked += 1
+    return { ready: true }
+  }
+  const api = await startTestApi({ schemaReady, now: () => now })
+  try {
+    const answers = await Promise.all(Array.from({ length: 30 }, () => api.get('/readyz')))
+    expect(answers.every(({ status }) => status === 200)).toBe(true)
+    expect(asked).toBe(1)
+    now += 1_000
+    await api.get('/readyz')
+    expect(asked).toBe(2)
   } finally {
     await api.close()
   }
