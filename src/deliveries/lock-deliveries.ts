@@ -8,17 +8,18 @@ import type { Tx } from '#database/open-database.ts'
  *
  * What waits is locked before anybody looks whether it has something left to wait for: of two
  * transactions that settle the two deliveries a third waits for, the later one then sees the earlier
- * one's commit, and one of them releases it.
+ * one's commit, and one of them releases it. Answers whether anything waits.
  */
 export async function lockDeliveries(
   tx: Tx,
   lock: { target: string; messageIds: readonly string[]; orderIds: readonly string[] },
-): Promise<void> {
+): Promise<{ waiting: boolean }> {
   const { target, messageIds, orderIds } = lock
-  await sql`
-    select from orderwheel.deliveries
+  const { rows } = await sql<{ state: string }>`
+    select state from orderwheel.deliveries
      where message_id = any(${messageIds}::uuid[]) and target = ${target}
         or order_id = any(${orderIds}::uuid[]) and state = 'waiting'
      order by message_id, target
        for update`.execute(tx)
+  return { waiting: rows.some(({ state }) => state === 'waiting') }
 }
