@@ -43,9 +43,16 @@ export function checkConfig(
       isObject(routes) ? routes : {},
     ),
   ]
-  if (mistakes.length > 0) throw new OrderwheelError('config', sayMistakes(file, mistakes))
+  if (mistakes.length > 0) {
+    const onlyMissing = checked.flatMap(({ missing }) => missing).length === mistakes.length
+    const advice = onlyMissing ? `\n${howToSet}` : ''
+    throw new OrderwheelError('config', sayMistakes(file, mistakes) + advice)
+  }
   return { targets: createTargets(checked, place), routes: routes as Routes }
 }
+
+const howToSet =
+  'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
 const settings = ['targets', 'routes']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }

@@ -19,6 +19,8 @@ export type CheckedTarget = {
   after: readonly string[]
   /** Their paths start at the configuration's top: `targets.erp.url`. */
   mistakes: Mistake[]
+  /** Those of the mistakes that are variables which are not set. */
+  missing: Mistake[]
 }
 
 /** One entry of `targets`. */
@@ -33,18 +35,18 @@ export function checkTarget(
   const kind = kindOf(definition)
   if (!kind) {
     const mistakes = [...nameMistakes, { path: at(''), message: sayNoKind(definition) }]
-    return { name, options: {}, after: [], mistakes }
+    return { name, options: {}, after: [], mistakes, missing: [] }
   }
-  const { options, mistakes } = checkOptions(kind, definition, environment, place)
+  const { options, mistakes, missing } = checkOptions(kind, definition, environment, place)
+  const placed = (found: Mistake[]) =>
+    found.map(({ path, message }) => ({ path: at(path), message }))
   return {
     name,
     kind,
     options,
     after: readAfter(options),
-    mistakes: [
-      ...nameMistakes,
-      ...mistakes.map(({ path, message }) => ({ path: at(path), message })),
-    ],
+    mistakes: [...nameMistakes, ...placed([...missing, ...mistakes])],
+    missing: placed(missing),
   }
 }
 
@@ -53,7 +55,7 @@ function checkOptions(
   definition: unknown,
   environment: Environment,
   place: Place,
-): { options: unknown; mistakes: Mistake[] } {
+): { options: unknown; mistakes: Mistake[]; missing: Mistake[] } {
   const written = (definition as { options?: unknown }).options ?? {}
   const { filled, missing } = fillInEnvironment(written, environment)
   const fromSchema = findSchemaMistakes(kind, targetKinds[kind].schema, filled)
@@ -65,7 +67,7 @@ function checkOptions(
     : []
   // What a missing variable would have given is reported once, as missing.
   const rest = [...fromSchema, ...found].filter(({ path }) => !isMissing(missing, path))
-  return { options: filled, mistakes: [...missing, ...rest] }
+  return { options: filled, mistakes: rest, missing }
 }
 
 function isMissing(missing: Mistake[], path: string): boolean {

@@ -1,5 +1,6 @@
 import type { Mistake } from '#targets/target-kind.ts'
 
+import { routePath } from './find-route-mistakes.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** Which targets each target waits for, by name, as far as it could be read. */
@@ -31,7 +32,9 @@ function findOne(
   if (way) return [`waits in a circle: ${[name, ...way].join(' → ')}`]
   return Object.entries(routes)
     .filter(([, names]) => Array.isArray(names) && names.includes(name) && !names.includes(other))
-    .map(([kind]) => `waits for ${other}, which routes.${kind} does not tell: add ${other} to it`)
+    .map(
+      ([kind]) => `waits for ${other}, which ${routePath(kind)} does not tell: add ${other} to it`,
+    )
 }
 
 /** The chain of waits from one target to another. */

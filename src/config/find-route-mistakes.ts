@@ -9,14 +9,14 @@ export function findRouteMistakes(routes: unknown, targetNames: readonly string[
     return [{ path: 'routes', message: "must be an object like { 'order.placed': ['erp'] }" }]
   }
   return Object.entries(routes).flatMap(([kind, names]) => {
-    const path = `routes.${kind}`
+    const path = routePath(kind)
     if (!isMessageKind(kind)) {
       const message = `is not a kind of message${suggestName(kind, messageKinds)}`
       return [{ path, message: `${message} There are ${messageKinds.join(', ')}` }]
     }
     if (!Array.isArray(names)) return [{ path, message: 'must be a list of target names' }]
     return names.flatMap((name: unknown, index) => {
-      const place = `${path}.${index}`
+      const place = `${path}[${index}]`
       if (typeof name !== 'string' || !targetNames.includes(name)) {
         const message = `there is no target ${String(name)}${suggestName(String(name), targetNames)}`
         return [{ path: place, message }]
@@ -26,4 +26,9 @@ export function findRouteMistakes(routes: unknown, targetNames: readonly string[
         : [{ path: place, message: `${name} is already in this route` }]
     })
   })
+}
+
+/** As it is written in the configuration file: the kinds have a dot in their names. */
+export function routePath(kind: string): string {
+  return `routes['${kind}']`
 }

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { OrderwheelError } from '#base/errors.ts'
@@ -25,13 +25,8 @@ export async function loadConfig({
 
 /** What the file exports by default, unchecked: for listing what it names. Throws like `loadConfig`. */
 export async function importDefinition(path: string): Promise<unknown> {
-  if (!existsSync(path)) {
-    throw new OrderwheelError(
-      'config',
-      `There is no configuration file ${path}. Set ORDERWHEEL_CONFIG to where it is, ` +
-        'or copy orderwheel.config.ts from the repository.',
-    )
-  }
+  const mistake = findPathMistake(path)
+  if (mistake !== undefined) throw new OrderwheelError('config', mistake)
   const hooks = registerHooks({ resolve: resolveOrderwheel })
   try {
     const module: unknown = await import(pathToFileURL(resolve(path)).href)
@@ -41,6 +36,24 @@ export async function importDefinition(path: string): Promise<unknown> {
   } finally {
     hooks.deregister()
   }
+}
+
+const extensions = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']
+
+function findPathMistake(path: string): string | undefined {
+  if (!existsSync(path)) {
+    return (
+      `There is no configuration file ${path}. Set ORDERWHEEL_CONFIG to where it is, ` +
+      'or copy orderwheel.config.ts from the repository.'
+    )
+  }
+  if (statSync(path).isDirectory()) {
+    const example = join(path, 'orderwheel.config.ts')
+    return `${path} is a folder. Set ORDERWHEEL_CONFIG to the configuration file itself, for example ${example}.`
+  }
+  return extensions.includes(extname(path))
+    ? undefined
+    : `${path} is no TypeScript or JavaScript file (${extensions.join(', ')}). Set ORDERWHEEL_CONFIG to one that exports defineConfig({ targets, routes }) by default.`
 }
 
 /** `import … from 'orderwheel'` works in a file that lies outside this package, as one mounted into a container. */

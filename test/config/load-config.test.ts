@@ -83,6 +83,16 @@ test('a missing file is a sentence that says what to do', async () => {
 })
 
 test.each([
+  ['a folder', '.', /^\. is a folder\. Set ORDERWHEEL_CONFIG to the configuration file itself, /],
+  ['another file', 'package.json', /^package\.json is no TypeScript or JavaScript file /],
+])('%s instead of a configuration file is a sentence', async (_case, path, message) => {
+  await expect(loadConfig({ path, environment: {} })).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringMatching(message) as string,
+  })
+})
+
+test.each([
   [
     'broken syntax',
     'export default {',
