@@ -70,9 +70,16 @@ function detailOf({ keyword, params, propertyName, message, parentSchema }: Sche
       return `must be ${[params.type].flat().join(' or ')}`
     case 'enum':
       return `must be ${oneOf(params.allowedValues, parentSchema?.description)}`
+    case 'format':
+      return formats[String(params.format)] ?? `must be of the format ${String(params.format)}`
     default:
       return message ?? `breaks the rule ${keyword}`
   }
+}
+
+const formats: Record<string, string> = {
+  'date-time': 'must be a time such as 2026-11-22T10:15:00Z (RFC 3339)',
+  email: 'must be an email address',
 }
 
 function suggestion(name: string, schema: SchemaError['parentSchema']): string {

@@ -113,7 +113,12 @@ export const Order = Type.Object(
       pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
       description: 'The storefront’s own order number, unique.',
     }),
-    placedAt: Type.String({ format: 'date-time', maxLength: 35 }),
+    placedAt: Type.String({
+      format: 'date-time',
+      maxLength: 35,
+      description: 'RFC 3339, in the years 2000 to 2099.',
+      examples: ['2026-11-22T10:15:00Z'],
+    }),
     currency: Type.String({ enum: [...currencies], description: 'ISO 4217.' }),
     pricesIncludeTax: Type.Boolean(),
     customer: Customer,

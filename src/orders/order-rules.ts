@@ -16,10 +16,24 @@ export function brokenRules(order: Order, payment: { gateway: boolean }): Broken
   ]
 }
 
-// RFC 3339 allows a leap second, which no clock of a target can hold.
+/** Of any order a shop still knows; a clock at zero, or seconds taken for milliseconds, are outside. */
+const firstYear = 2000
+const lastYear = 2099
+
+// The validator's date-time also takes a space for the T and zones without a colon, and RFC 3339 a leap second,
+// which no clock of a target can hold: Date.parse does not know it.
 function wrongTime({ placedAt }: Order): BrokenRule[] {
-  if (!Number.isNaN(Date.parse(placedAt))) return []
-  return [{ pointer: '/placedAt', detail: `${placedAt} is not a point in time` }]
+  const spelledRight = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(placedAt)
+  const year = new Date(placedAt).getUTCFullYear()
+  if (!spelledRight || Number.isNaN(year)) {
+    return [
+      { pointer: '/placedAt', detail: 'must be a time such as 2026-11-22T10:15:00Z (RFC 3339)' },
+    ]
+  }
+  if (year < firstYear || year > lastYear) {
+    return [{ pointer: '/placedAt', detail: `must be in the years ${firstYear} to ${lastYear}` }]
+  }
+  return []
 }
 
 function repeatedLines({ items }: Order): BrokenRule[] {

@@ -63,6 +63,35 @@ test.each<[string, string, (order: Order) => unknown]>([
   expect(pointers(answer)).toContain(pointer)
 })
 
+test.each([
+  ['yesterday', 'must be a time such as'],
+  ['2026-11-22 10:15:00Z', 'must be a time such as'],
+  ['2026-11-22t10:15:00z', 'must be a time such as'],
+  ['2026-11-22T10:15:00+0100', 'must be a time such as'],
+  ['2026-11-22T10:15:00+01', 'must be a time such as'],
+  ['2016-12-31T23:59:60Z', 'must be a time such as'],
+  ['0000-01-01T00:00:00Z', 'must be in the years'],
+  ['1970-01-01T00:00:00Z', 'must be in the years 2000 to 2099'],
+  ['1999-12-31T23:59:59Z', 'must be in the years'],
+  ['2000-01-01T00:30:00+01:00', 'must be in the years'],
+  ['2100-01-01T00:00:00Z', 'must be in the years'],
+  ['9999-12-31T23:59:59Z', 'must be in the years'],
+])('an order placed at %s is refused with the reason', async (placedAt, detail) => {
+  expect(await api.post(newOrder({ placedAt }))).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/placedAt', detail: expect.stringContaining(detail) }] },
+  })
+})
+
+test.each([
+  '2000-01-01T00:00:00Z',
+  '2026-11-22T10:15:00.123456+05:30',
+  '2026-11-22T10:15:00-00:00',
+  '2099-12-31T23:59:59.999Z',
+])('an order placed at %s is taken', async (placedAt) => {
+  expect((await api.post(newOrder({ placedAt }))).status).toBe(202)
+})
+
 test('every wrong sum is named with the right one', async () => {
   const order = newOrder({ totals: { subtotal: 1, discount: 2, shipping: 3, tax: 4, total: 5 } })
   expect((await api.post(order)).body).toMatchObject({
