@@ -204,6 +204,45 @@ test('an order somebody else is writing is refused for now, and other orders are
   expect((await api.post(order)).status).toBe(202)
 })
 
+test('when more orders come than can wait, the next is told to come again', async () => {
+  const small = await startTestApi({ writer: { maxInFlight: 1, maxWaiting: 1 } })
+  try {
+    const client = await small.pool.connect()
+    await client.query('begin; lock table orderwheel.orders in exclusive mode')
+    const first = small.post(newOrder())
+    await eventually(() => someoneWaitsForALock(small))
+    const more = [small.post(newOrder()), small.post(newOrder())]
+    const refused = await Promise.race(more)
+    expect(refused).toMatchObject({ status: 429, body: { code: 'intake-overloaded' } })
+    expect(refused.headers.get('retry-after')).toBe('1')
+    await client.query('rollback')
+    client.release()
+    const answers = await Promise.all([first, ...more])
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(2)
+  } finally {
+    await small.close()
+  }
+})
+
+test('when the database does not answer, the order can be sent again with the same key', async () => {
+  const impatient = await startTestApi({ writer: { answerWithinMilliseconds: 100 } })
+  try {
+    const [order, idempotencyKey] = [newOrder(), randomUUID()]
+    const client = await impatient.pool.connect()
+    await client.query('begin; lock table orderwheel.orders in exclusive mode')
+    const refused = await impatient.post(order, { idempotencyKey })
+    expect(refused).toMatchObject({ status: 503, body: { code: 'database-unavailable' } })
+    expect(refused.headers.get('retry-after')).toBe('1')
+    await client.query('rollback')
+    client.release()
+    await eventually(async () => (await impatient.post(order, { idempotencyKey })).status === 202)
+    const { rows } = await impatient.pool.query('select from orderwheel.orders')
+    expect(rows).toHaveLength(1)
+  } finally {
+    await impatient.close()
+  }
+})
+
 test('an order no one sent is not found', async () => {
   for (const path of [
     `/orders/${randomUUID()}`,
