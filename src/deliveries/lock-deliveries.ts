@@ -8,18 +8,18 @@ import type { Tx } from '#database/open-database.ts'
  *
  * What waits is locked before anybody looks whether it has something left to wait for: of two
  * transactions that settle the two deliveries a third waits for, the later one then sees the earlier
- * one's commit, and one of them releases it. Answers whether anything waits.
+ * one's commit, and one of them releases it. The look is a statement of its own, even when nothing waits
+ * here: a relay that we waited for may have added what waits after this statement's snapshot.
  */
 export async function lockDeliveries(
   tx: Tx,
   lock: { target: string; messageIds: readonly string[]; orderIds: readonly string[] },
-): Promise<{ waiting: boolean }> {
+): Promise<void> {
   const { target, messageIds, orderIds } = lock
-  const { rows } = await sql<{ state: string }>`
-    select state from orderwheel.deliveries
+  await sql`
+    select from orderwheel.deliveries
      where message_id = any(${messageIds}::uuid[]) and target = ${target}
         or order_id = any(${orderIds}::uuid[]) and state = 'waiting'
      order by message_id, target
        for update`.execute(tx)
-  return { waiting: rows.some(({ state }) => state === 'waiting') }
 }

@@ -36,15 +36,14 @@ export async function settleDeliveries(
     const told = ours.filter(({ state }) => state === 'delivered')
     const orderIds = [...new Set(told.map(({ delivery }) => delivery.order.id))]
     const messageIds = ours.map(({ delivery }) => delivery.message.id)
-    const { waiting } = await lockDeliveries(tx, { target, messageIds, orderIds })
+    await lockDeliveries(tx, { target, messageIds, orderIds })
     await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
     await buryDeliveries(
       tx,
       target,
       ours.filter(({ state }) => state === 'dead'),
     )
-    const released =
-      waiting && release === 'now' ? await releaseWaiting(tx, deps.boss, orderIds) : []
+    const released = release === 'now' ? await releaseWaiting(tx, deps.boss, orderIds) : []
     return { settlements: ours, released }
   })
 }

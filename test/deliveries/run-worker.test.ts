@@ -7,6 +7,8 @@ import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
 import { decideSettlement } from '#deliveries/decide-settlement.ts'
 import { releaseStranded } from '#deliveries/release-stranded.ts'
 import { settleDeliveries } from '#deliveries/settle-deliveries.ts'
+import { takeMessages } from '#outbox/take-messages.ts'
+import { addDeliveries } from '#relay/add-deliveries.ts'
 import { delivered, giveUp, type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
 import type { Call, Target } from '#targets/target.ts'
 
@@ -115,19 +117,44 @@ test('of two deliveries settled at the same moment, one releases what waits for 
   await db.transaction().execute(async (tx) => {
     await sql`select from orderwheel.deliveries where state = 'waiting' for update`.execute(tx)
     const both = settlements.map((run) => run())
-    await eventually(async () => (await blocked()) === 2)
+    await eventually(async () => (await waitingForLocks()) === 2)
     // Nothing of a settlement can be seen before what waits for it is released.
     expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'active', stock: 'active' })
     void Promise.all(both)
   })
   await eventually(async () => (await shop.deliveries(orderId))['confirmation-email'] === 'queued')
+})
 
-  async function blocked() {
-    const { rows } = await sql<{ n: number }>`
-      select count(*)::int as n from pg_stat_activity
-       where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-    return rows[0]?.n
-  }
+test('a later message relayed while the earlier one is being settled is not forgotten', async () => {
+  shop = await openTestShop([testTarget('erp')], {
+    'order.placed': ['erp'],
+    'order.cancelled': ['erp'],
+  })
+  const { db, boss } = shop
+  const deps = { db, boss, worker: 'w' }
+  const { orderId } = await placeAndRelay()
+  const [delivery] = await claimDeliveries(deps, { target: 'erp', count: 1 })
+  if (!delivery) throw new Error('nothing to claim')
+  const end = { outcome: delivered(), durationMs: 1 }
+  await shop.addMessage(orderId, 'order.cancelled')
+
+  // The relay has seen the earlier delivery open and makes the later one wait for it, but has not committed.
+  const settled = await db.transaction().execute(async (tx) => {
+    const messages = await takeMessages(tx, { limit: 1 })
+    const added = messages.map(({ id, ...message }) => ({
+      ...message,
+      messageId: id,
+      target: 'erp',
+      after: [],
+    }))
+    expect(await addDeliveries(tx, added)).toMatchObject([{ state: 'waiting' }])
+    const settling = settleDeliveries(deps, 'erp', [
+      decideSettlement(testTarget('erp'), delivery, end),
+    ])
+    await eventually(async () => (await waitingForLocks()) === 1)
+    return { settling }
+  })
+  expect((await settled.settling).released).toEqual(['erp'])
 })
 
 test('a failed attempt is repeated with the same idempotency key, later each time', async () => {
@@ -497,6 +524,13 @@ test('no transaction is open while a target is being called', async () => {
   await shop.startWorker().drained(AbortSignal.timeout(20_000))
   expect(open).toEqual([])
 })
+
+async function waitingForLocks(): Promise<number | undefined> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`.execute(shop.db)
+  return rows[0]?.n
+}
 
 const loseHeartbeats = () =>
   sql`update pgboss.job set heartbeat_on = now() - interval '1 minute' where state = 'active'`.execute(
