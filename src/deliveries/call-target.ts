@@ -1,4 +1,5 @@
 import { type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
+import { reasonOf } from '#targets/reason-of.ts'
 import type { Target } from '#targets/target.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
@@ -51,8 +52,7 @@ async function answer(
   try {
     return await target.call({ order, message, attempt, idempotencyKey: key, signal })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return signal.aborted ? uncertain(noAnswer(target)) : tryAgain(reason)
+    return signal.aborted ? uncertain(noAnswer(target)) : tryAgain(reasonOf(error))
   }
 }
 

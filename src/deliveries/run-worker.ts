@@ -1,6 +1,5 @@
 import { hostname } from 'node:os'
 
-import type { Log } from '#base/log.ts'
 import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
