@@ -1,7 +1,7 @@
 import type { Variables } from '#base/environment.ts'
+import { describeTargets } from '#config/describe-targets.ts'
 import { listEnvironment, type EnvironmentVariable } from '#config/list-environment.ts'
 import { importDefinition, loadConfig } from '#config/load-config.ts'
-import type { Target } from '#targets/target.ts'
 
 import { defineCommand } from './command.ts'
 
@@ -10,44 +10,42 @@ export const check = defineCommand({
   summary: 'Validates the configuration without starting anything',
   usage: '[--verbose]',
   options: {
-    verbose: { type: 'boolean', summary: 'Shows every target with its options, defaults included' },
+    verbose: {
+      type: 'boolean',
+      summary: 'Shows every target with its options, and every variable the file names',
+    },
   },
   async run({ values }, { environment, print }) {
-    const config = await loadConfig({
-      path: environment.configFile,
-      environment: environment.variables,
-    })
-    const { targets, routes } = config
+    const { configFile: path, variables } = environment
+    // First, and whatever is wrong with it: it shows what a mistake is about.
+    if (values.verbose) describeDefinition(await importDefinition(path), variables, print)
+    const { targets, routes } = await loadConfig({ path, environment: variables })
     await Promise.all(targets.map((target) => target.close()))
-    for (const target of targets)
-      print(values.verbose ? describe(target) : `${target.name} (${target.kind})`)
+    if (!values.verbose) for (const { name, kind } of targets) print(`${name} (${kind})`)
     for (const [kind, told] of Object.entries(routes)) print(`${kind} → ${told.join(', ')}`)
-    if (values.verbose) {
-      const named = listEnvironment(await importDefinition(environment.configFile))
-      for (const variable of named) print(describeVariable(variable, environment.variables))
-    }
-    print(`${environment.configFile} is fine: ${targets.length} targets.`)
+    print(`${path} is fine: ${targets.length} targets.`)
     return 0
   },
 })
 
-/** Where its value comes from, never the value: it may be a secret. */
+function describeDefinition(
+  definition: unknown,
+  variables: Variables,
+  print: (line: string) => void,
+): void {
+  for (const { name, kind, options } of describeTargets(definition, variables)) {
+    print(`${name} (${kind})`)
+    for (const [option, value] of Object.entries(options)) print(`  ${option.padEnd(16)}${value}`)
+  }
+  for (const variable of listEnvironment(definition)) print(describeVariable(variable, variables))
+}
+
+/** Whether it is set, never to what: it may be a secret. */
 function describeVariable(
   { variable, default: value, description }: EnvironmentVariable,
   variables: Variables,
 ): string {
-  const from = variables[variable] ? 'set' : `default ${JSON.stringify(value ?? '')}`
+  const unset = value === undefined ? 'not set' : `not set, default ${JSON.stringify(value)}`
+  const from = variables[variable] ? 'set' : unset
   return `${variable}: ${from}${description === undefined ? '' : ` (${description})`}`
-}
-
-function describe({ name, kind, after, timeoutSeconds, concurrency, idempotent, retry }: Target) {
-  const { attempts, delaySeconds, maxDelaySeconds } = retry
-  return [
-    `${name} (${kind})`,
-    `  after           ${after.join(', ') || '-'}`,
-    `  timeoutSeconds  ${timeoutSeconds}`,
-    `  concurrency     ${concurrency}`,
-    `  idempotent      ${idempotent}`,
-    `  retry           attempts ${attempts}, delaySeconds ${delaySeconds}, maxDelaySeconds ${maxDelaySeconds}`,
-  ].join('\n')
 }

@@ -1,0 +1,73 @@
+import { fillTargetOptions } from '#targets/target-options.ts'
+
+import { fillInEnvironment, findReferences, type Environment } from './fill-in-environment.ts'
+import { hideSecrets } from './hide-secrets.ts'
+
+/** A target as written, right or wrong, for people: every option in words, nothing secret in any. */
+export type DescribedTarget = {
+  name: string
+  kind: string
+  /** `method` is `PUT`; `url` is `https://***@erp.example.com/`, or `ERP_URL is not set`. */
+  options: Record<string, string>
+}
+
+/** Every target of `definition`, with the environment and the defaults filled in. */
+export function describeTargets(definition: unknown, environment: Environment): DescribedTarget[] {
+  return Object.entries(membersOf(membersOf(definition)['targets'])).map(([name, written]) => {
+    const { kind, options } = membersOf(written)
+    return {
+      name,
+      kind: typeof kind === 'string' ? kind : 'no target',
+      options: describeOptions(String(kind), membersOf(options), environment),
+    }
+  })
+}
+
+/** What counts when an option is left out; those that every kind takes are in `targetDefaults`. */
+const defaults = new Map<string, Record<string, string>>([
+  ['http', { method: 'POST' }],
+  ['email', { to: 'the customer', timeZone: 'UTC' }],
+])
+
+function describeOptions(
+  kind: string,
+  written: Record<string, unknown>,
+  environment: Environment,
+): Record<string, string> {
+  const { after, timeoutSeconds, concurrency, idempotent, retry, ...own } = written
+  const given = Object.entries({ ...defaults.get(kind), ...own }).map(([option, value]) => [
+    option,
+    sayMissing(value, environment) ??
+      hideSecrets(option, fillInEnvironment(value, environment).filled),
+  ])
+  const common = { after, timeoutSeconds, concurrency, idempotent, retry }
+  return {
+    ...Object.fromEntries(given),
+    ...describeCommon(membersOf(fillInEnvironment(common, environment).filled)),
+  }
+}
+
+function sayMissing(value: unknown, environment: Environment): string | undefined {
+  const missing = findReferences(value).filter(
+    ({ reference }) =>
+      !environment[reference.environmentVariable] && reference.default === undefined,
+  )
+  if (missing.length === 0) return undefined
+  const names = missing.map(({ reference }) => reference.environmentVariable)
+  return `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not set`
+}
+
+function describeCommon(written: Record<string, unknown>): Record<string, string> {
+  const { retry, after, ...rest } = fillTargetOptions(written)
+  return {
+    after: [after].flat().join(', ') || '-',
+    ...Object.fromEntries(Object.entries(rest).map(([option, value]) => [option, String(value)])),
+    retry: Object.entries(retry)
+      .map(([option, value]) => `${option} ${value}`)
+      .join(', '),
+  }
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}
