@@ -17,13 +17,19 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
           'Takes the order now; what is slow happens behind it, retried until it succeeds.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
+      // This server, wherever it is.
+      servers: [{ url: '/' }],
       tags: [
         { name: 'orders', description: 'Placing orders and following them.' },
         { name: 'health', description: 'For load balancers.' },
       ],
       components: {
         securitySchemes: {
-          apiKey: { type: 'http', scheme: 'bearer', description: '`orderwheel keys create`' },
+          apiKey: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'Made by `orderwheel keys create`. In development: `ow_dev_storefront`.',
+          },
         },
       },
     },
@@ -32,6 +38,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         typeof schema.$id === 'string' ? schema.$id : `schema-${index}`,
     },
   })
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
   let document: string | undefined
   app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
     document ??= JSON.stringify(app.swagger())

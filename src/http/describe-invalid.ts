@@ -25,7 +25,8 @@ export function isInvalid(error: unknown): error is Invalid {
 
 /** 422 with one entry for each wrong or unknown field. */
 export function describeInvalid(error: Invalid, body: unknown): HttpProblem {
-  if (error.validationContext === 'params') return new HttpProblem('not-found')
+  // The only parameter with a rule is an order's id.
+  if (error.validationContext === 'params') return new HttpProblem('order-not-found')
   const inQuery = error.validationContext === 'querystring'
   // A wrong key is reported twice: what is wrong with it, and that it is.
   const mistakes = error.validation.filter(({ keyword }) => keyword !== 'propertyNames')

@@ -153,6 +153,8 @@ function isFine(request: string, answer: string): boolean {
   // The one request Node hangs up on without a word.
   if (request.startsWith('CONNECT')) return answer === ''
   if (answer.startsWith('HTTP/1.1 2')) return true
+  // `GET *` is taken for the bare address, which leads to the reference.
+  if (answer.startsWith('HTTP/1.1 302')) return /\r\nlocation: \/docs\r\n/i.test(answer)
   return (
     answer.startsWith('HTTP/1.1 4') && /\r\ncontent-type: application\/problem\+json/i.test(answer)
   )
