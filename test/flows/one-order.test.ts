@@ -74,6 +74,30 @@ test('an order goes all the way, the email after the ERP, and what each answered
   }
 })
 
+test('relay and worker are woken in turn, without waiting for a poll', async () => {
+  const { rows } = await database.pool.query<{ application_name: string; query: string }>(
+    `select application_name, query from pg_stat_activity
+      where datname = current_database() and query ilike 'listen%' order by 1`,
+  )
+  expect(rows).toEqual([
+    { application_name: 'orderwheel-relay-listen', query: 'listen orderwheel_outbox' },
+    { application_name: 'orderwheel-worker-listen', query: 'listen orderwheel_jobs' },
+  ])
+
+  const heard: Record<string, string[]> = { orderwheel_outbox: [], orderwheel_jobs: [] }
+  const listener = await database.pool.connect()
+  listener.on('notification', ({ channel, payload = '' }) => heard[channel]?.push(payload))
+  await listener.query('listen orderwheel_outbox; listen orderwheel_jobs')
+  try {
+    await post('RINGS')
+    await eventually(async () => (await read('RINGS')).state === 'completed')
+  } finally {
+    listener.release(true)
+  }
+  expect(heard.orderwheel_outbox).toEqual([''])
+  expect(heard.orderwheel_jobs).toEqual(['erp,partner-webhook,analytics', 'confirmation-email'])
+})
+
 test('a storefront gets its answer while the ERP never gives one, and while it is down', async () => {
   for (const behaviour of [{ hang: true }, { hang: false, outage: true }]) {
     await behave(simulator, 'erp', behaviour)
@@ -88,17 +112,6 @@ test('a storefront gets its answer while the ERP never gives one, and while it i
     expect(deliveries.find(({ target }) => target === 'erp')?.state).not.toBe('delivered')
   }
   await behave(simulator, 'erp', { hang: false, outage: false })
-})
-
-test('an order is told through api, relay and worker woken in turn, without waiting for a poll', async () => {
-  const { rows } = await database.pool.query<{ application_name: string; query: string }>(
-    `select application_name, query from pg_stat_activity
-      where datname = current_database() and query ilike 'listen%' order by 1`,
-  )
-  expect(rows).toEqual([
-    { application_name: 'orderwheel-relay-listen', query: 'listen orderwheel_outbox' },
-    { application_name: 'orderwheel-worker-listen', query: 'listen orderwheel_jobs' },
-  ])
 })
 
 test('a DBA sees every table and column of schema orderwheel explained', async () => {
