@@ -44,9 +44,12 @@ export async function startTestApi(options: Partial<AppOptions> = {}): Promise<T
     ...options,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  let keysMade = 0
   const newKey = async (more: Partial<NewKey> = {}) => {
     const scopes = ['orders:write', 'orders:read'] as const
-    return (await createKey(database.db, { name: 'test', scopes, who: 'test', ...more })).key
+    keysMade += 1
+    const name = `key ${keysMade}`
+    return (await createKey(database.db, { name, scopes, who: 'test', ...more })).key
   }
   const key = await newKey({ ratePerSecond: 1_000_000 })
   return {
