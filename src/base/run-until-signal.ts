@@ -29,6 +29,8 @@ export type RunOptions = {
   until?: () => Promise<void>
   /** Called once, at the first signal. */
   stopping?: (signal: string) => void
+  /** Called at the second signal, right before the process ends. */
+  stoppingAtOnce?: () => void
   /** Seconds for all parts together. Default 13: some platforms kill after 15. */
   stopSeconds?: number
 }
@@ -43,10 +45,16 @@ export async function runUntilSignal(options: RunOptions): Promise<void> {
   const ended = Promise.withResolvers<void>()
   // A part may fail while others are still being started or stopped, when nobody looks.
   ended.promise.catch(() => {})
-  const forget = listenForSignals((signal) => {
-    options.stopping?.(signal)
-    asked.abort()
-    ended.resolve()
+  const forget = listenForSignals({
+    first(signal) {
+      options.stopping?.(signal)
+      asked.abort()
+      ended.resolve()
+    },
+    second() {
+      options.stoppingAtOnce?.()
+      process.exit(130)
+    },
   })
   let stopping = false
   const add = (part: Part) => {
@@ -81,13 +89,15 @@ const sameSignalMs = 500
 // SIGHUP: the terminal was closed.
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-function listenForSignals(first: (signal: string) => void): () => void {
+type Heard = { first: (signal: string) => void; second: () => void }
+
+function listenForSignals({ first, second }: Heard): () => void {
   let firstAt: number | undefined
   const onSignal = (signal: NodeJS.Signals) => {
     if (firstAt === undefined) {
       firstAt = performance.now()
       first(signal)
-    } else if (performance.now() - firstAt > sameSignalMs) process.exit(130)
+    } else if (performance.now() - firstAt > sameSignalMs) second()
   }
   for (const name of signals) process.on(name, onSignal)
   return () => {

@@ -14,8 +14,7 @@ export const all = defineCommand({
   run: (_given, context) =>
     runProcess(context, async (setting) => {
       // The api at once, its /readyz says why it is not ready; the others wait for the schema.
-      const url = await startApi(setting)
-      setting.logOf('api').info({ url }, 'listening')
+      await startApi(setting)
       await startBehind(setting)
     }),
 })

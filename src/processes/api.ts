@@ -10,7 +10,6 @@ export const api = defineCommand({
   options: {},
   run: (_given, context) =>
     runProcess(context, async (setting) => {
-      const url = await startApi(setting)
-      setting.logOf('api').info({ url }, 'listening')
+      await startApi(setting)
     }),
 })

@@ -37,12 +37,16 @@ export const dev = defineCommand({
     const logOf = await createDevLogs(context.environment.logLevel)
     await runUntilSignal({
       start: (run) => start({ context, speed, logOf, run }),
-      stopping: () => context.print('\nStopping …'),
+      stopping: () => context.print(stopping),
+      stoppingAtOnce: () => context.print('Stopped at once; the next start finishes the rest.'),
     })
     context.print('Stopped.')
     return 0
   },
 })
+
+// The worker's stop deadline is 10 s; of those, 2 are for writing down what came of the calls.
+const stopping = '\nStopping: calls under way get up to 8 s. Ctrl-C again stops at once.'
 
 /** The development keys are in the README, and the embedded server is nobody's to look after. */
 function refuseProduction({ production }: Environment): void {
@@ -75,9 +79,11 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
   })
   run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
   const setting = { environment, config, run, logOf }
+  // Every port first: a start that fails for a taken one has called no target.
+  const url = await startApi(setting)
+  run.signal.throwIfAborted()
   await startBehind(setting)
   run.signal.throwIfAborted()
-  const url = await startApi(setting)
   context.print(describeStart({ url, simulator, databaseUrl }))
 }
 

@@ -7,7 +7,7 @@ import { openPartDatabase } from './open-part-database.ts'
 import type { Setting } from './setting.ts'
 
 /**
- * Starts the HTTP API and answers its URL. It listens before the database is there or migrated;
+ * Starts the HTTP API, logs where it listens and answers its URL. It listens before the database is there or migrated;
  * `/readyz` says why it is not ready. Throws `port-taken`.
  */
 export async function startApi(setting: Setting): Promise<string> {
@@ -30,10 +30,15 @@ export async function startApi(setting: Setting): Promise<string> {
   run.add({ name: 'api', stage: 'work', stop: () => app.close() })
   const { host, port } = environment
   try {
-    return await app.listen({ host, port })
+    return await app.listen({ host, port, listenTextResolver })
   } catch (error) {
     throw explain(error, host, port)
   }
+}
+
+/** A line of its own for each address of this machine, when HOST means all of them. */
+function listenTextResolver(url: string): string {
+  return `listening at ${url}`
 }
 
 // A buyer is waiting: an order that is in another's way is better tried again than left waiting for it.
@@ -42,10 +47,13 @@ const lockTimeoutMs = 1_000
 function explain(error: unknown, host: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE' || code === 'EACCES') {
-    const why = code === 'EACCES' ? 'may not be used by this user' : 'is taken'
+    const why =
+      code === 'EACCES'
+        ? 'may not be used by this user. Set PORT to another port, above 1023.'
+        : 'is taken. Stop what uses it, or set PORT to another port.'
     return new OrderwheelError(
       'port-taken',
-      `Port ${port} of ${host}, wanted for the API, ${why}. Stop what uses it, or set PORT to another port.`,
+      `Port ${port} of ${host}, wanted for the API, ${why}`,
       { cause: error },
     )
   }

@@ -55,6 +55,7 @@ test('an order pasted from what npm start prints reaches every target, and is th
   const pid = await serverPid()
 
   expect(await first.stop('SIGINT')).toBe(0)
+  expect(first.output()).toContain('Stopping: calls under way get up to 8 s. Ctrl-C again stops')
   expect(first.output()).toContain('Stopped.')
   await eventually(() => !isAlive(pid))
 
@@ -62,6 +63,25 @@ test('an order pasted from what npm start prints reaches every target, and is th
   await second.said(/See what became of it/)
   expect(await readOrder(id)).toEqual(completed)
   expect((await pastedRequest(second)).body).not.toBe(request.body)
+})
+
+test('a second Ctrl-C does not wait for the calls under way, and the next start makes them again', async () => {
+  const impatient = start()
+  const answer = await send(await pastedRequest(impatient))
+  const { id } = (await answer.json()) as { id: string }
+  await eventually(async () => (await stateOf(id, 'erp')) === 'active')
+  impatient.child.kill('SIGINT')
+  await impatient.said(/Stopping: .*\n/)
+
+  // The first half second counts as the same Ctrl-C, of the terminal and of npm.
+  await eventually(() => {
+    impatient.child.kill('SIGINT')
+    return impatient.output().includes('Stopped at once; ')
+  })
+
+  expect(await impatient.ended).toBe(130)
+  await start('--speed', '100').said(/See what became of it/)
+  await eventually(async () => (await stateOf(id, 'erp')) === 'delivered', { withinSeconds: 40 })
 })
 
 test('a second start in the same folder says what to do and leaves the first alone', async () => {
@@ -97,22 +117,27 @@ test.each([
   ['PORT', 'the API'],
   ['ORDERWHEEL_SIMULATOR_PORT', 'the simulated targets'],
   ['ORDERWHEEL_SMTP_PORT', 'the simulated targets'],
-])('when %s is taken the start says so and leaves nothing running', async (variable, use) => {
-  const taken = await listenOn(Number(environment[variable]))
-  try {
-    const process = start()
+])(
+  'when %s is taken the start says so, having called no target, and leaves nothing running',
+  async (variable, use) => {
+    const taken = await listenOn(Number(environment[variable]))
+    try {
+      environment['LOG_LEVEL'] = 'info'
+      const process = start()
 
-    expect(await process.ended).toBe(1)
-    expect(process.output()).toContain(
-      `Port ${environment[variable]} of 127.0.0.1, wanted for ${use}, is taken. ` +
-        `Stop what uses it, or set ${variable} to another port.`,
-    )
-    const file = await readFile(pidFile(), 'utf8').catch(() => 'gone')
-    expect(file).toBe('gone')
-  } finally {
-    taken.close()
-  }
-})
+      expect(await process.ended).toBe(1)
+      expect(process.output()).not.toContain('worker started')
+      expect(process.output()).toContain(
+        `Port ${environment[variable]} of 127.0.0.1, wanted for ${use}, is taken. ` +
+          `Stop what uses it, or set ${variable} to another port.`,
+      )
+      const file = await readFile(pidFile(), 'utf8').catch(() => 'gone')
+      expect(file).toBe('gone')
+    } finally {
+      taken.close()
+    }
+  },
+)
 
 test('Ctrl-C while it is still starting stops everything, too', async () => {
   const process = start()
@@ -152,6 +177,11 @@ async function readOrder(id: string): Promise<Order> {
   const answer = await fetch(`${url()}/orders/${id}`, { headers })
   expect(answer.status).toBe(200)
   return (await answer.json()) as Order
+}
+
+async function stateOf(id: string, target: string): Promise<string | undefined> {
+  const { deliveries } = await readOrder(id)
+  return deliveries.find((delivery) => delivery.target === target)?.state
 }
 
 type PastedRequest = { url: string; headers: [string, string][]; body: string }
