@@ -1,8 +1,15 @@
 import { defineCommand } from '#cli/command.ts'
 import { drainOutbox } from '#relay/run-relay.ts'
 
-import { maxSecondsOption, readMaxSeconds, waitForSeconds } from './max-seconds.ts'
+import {
+  deadlineAfter,
+  maxSecondsOption,
+  readMaxSeconds,
+  waitForSeconds,
+  workUntil,
+} from './max-seconds.ts'
 import { runProcess } from './run-process.ts'
+import type { Setting } from './setting.ts'
 import { openRelay, startRelay } from './start-relay.ts'
 
 export const relay = defineCommand({
@@ -15,22 +22,18 @@ export const relay = defineCommand({
   },
   async run({ values }, context) {
     const maxSeconds = readMaxSeconds('relay', values['max-seconds'])
-    if (!values.drain)
-      return runProcess(context, startRelay, maxSeconds ? waitForSeconds(maxSeconds) : undefined)
-
-    return runProcess(
-      context,
-      async (setting) => {
-        const deadline = AbortSignal.timeout((maxSeconds ?? forEver) * 1_000)
-        const options = await openRelay(setting)
-        const signal = AbortSignal.any([setting.run.signal, deadline])
-        const messages = await drainOutbox(options, signal)
-        options.log.info({ messages }, 'drained')
-      },
-      async () => {},
-    )
+    const deadline = deadlineAfter(maxSeconds)
+    const start = (setting: Setting) =>
+      workUntil(deadline, setting, values.drain ? drain : startRelay)
+    if (values.drain) return runProcess(context, start, async () => {})
+    return runProcess(context, start, maxSeconds ? waitForSeconds(maxSeconds) : undefined)
   },
 })
 
-// A day: a run from cron that takes longer has a successor.
-const forEver = 86_400
+async function drain(setting: Setting): Promise<void> {
+  const { signal } = setting.run
+  const options = await openRelay(setting)
+  const messages = await drainOutbox(options, signal)
+  if (signal.aborted) options.log.info({ messages }, 'not drained in time')
+  else options.log.info({ messages }, 'drained')
+}

@@ -1,8 +1,17 @@
+import { setTimeout } from 'node:timers/promises'
+
 import { defineCommand, usageError } from '#cli/command.ts'
 import { suggestName } from '#config/suggest-name.ts'
+import { isTransient } from '#database/transient-error.ts'
 import type { Worker } from '#deliveries/run-worker.ts'
 
-import { maxSecondsOption, readMaxSeconds, waitForSeconds } from './max-seconds.ts'
+import {
+  deadlineAfter,
+  maxSecondsOption,
+  readMaxSeconds,
+  waitForSeconds,
+  workUntil,
+} from './max-seconds.ts'
 import { runProcess } from './run-process.ts'
 import type { Setting } from './setting.ts'
 import { startWorker } from './start-worker.ts'
@@ -23,20 +32,41 @@ export const worker = defineCommand({
   },
   async run({ values }, context) {
     const maxSeconds = readMaxSeconds('worker', values['max-seconds'])
+    const deadline = deadlineAfter(maxSeconds)
     let started: { worker: Worker; setting: Setting } | undefined
     const start = async (setting: Setting) => {
       refuseUnknown(values.target, setting)
-      started = { worker: await startWorker(setting, values.target), setting }
+      const worker = await workUntil(deadline, setting, (limited) =>
+        startWorker(limited, values.target),
+      )
+      started = { worker, setting }
     }
     const drained = async () => {
       if (!started) return
-      const deadline = maxSeconds ? [AbortSignal.timeout(maxSeconds * 1_000)] : []
-      await started.worker.drained(AbortSignal.any([started.setting.run.signal, ...deadline]))
+      const { worker, setting } = started
+      await workUntil(deadline, setting, (limited) => drain(worker, limited))
     }
     if (values.drain) return runProcess(context, start, drained)
     return runProcess(context, start, maxSeconds ? waitForSeconds(maxSeconds) : undefined)
   },
 })
+
+async function drain(worker: Worker, { run: { signal }, logOf }: Setting): Promise<void> {
+  const log = logOf('worker')
+  for (;;) {
+    try {
+      await worker.drained(signal)
+      if (signal.aborted) log.info('not drained in time')
+      else log.info('drained')
+      return
+    } catch (error) {
+      // The server may go away at any moment, and comes back.
+      if (!isTransient(error) || signal.aborted) throw error
+      log.warn({ err: error }, 'the database did not answer, trying again')
+      await setTimeout(1_000, undefined, { signal })
+    }
+  }
+}
 
 function refuseUnknown(only: readonly string[] | undefined, { config }: Setting): void {
   const names = config.targets.map((target) => target.name)

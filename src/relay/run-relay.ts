@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 import type { Log } from '#base/log.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
@@ -58,13 +60,22 @@ export function startRelay(options: RelayOptions): Relay {
   }
 }
 
-/** Relays until nothing is due or `signal` aborts; answers how many messages. For cron-style deployments. */
+/**
+ * Relays until nothing is due or `signal` aborts; answers how many messages. A database that goes away is
+ * tried again until it is back; rejects when `signal` aborts meanwhile. For cron-style deployments.
+ */
 export async function drainOutbox(options: RelayOptions, signal: AbortSignal): Promise<number> {
   let total = 0
   for (;;) {
-    const messages = await relayOnce(options, signal)
-    total += messages
-    if (messages === 0 || signal.aborted) return total
+    try {
+      const messages = await relayOnce(options, signal)
+      total += messages
+      if (messages === 0 || signal.aborted) return total
+    } catch (error) {
+      if (!isTransient(error) || signal.aborted) throw error
+      options.log.warn({ err: error }, 'relay failed, trying again')
+      await setTimeout(pauseAfterFailureSeconds * 1_000, undefined, { signal })
+    }
   }
 }
 

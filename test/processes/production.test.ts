@@ -58,11 +58,38 @@ test('relay and worker can process what is there and end, for deployments that o
   const [, url = ''] = await api.said(/listening at (http:[^"]+)/i)
   await post(url, 'WEB-1')
 
-  expect(await start(['relay', '--drain']).ended).toBe(0)
+  const relay = start(['relay', '--drain'])
+  expect(await relay.ended).toBe(0)
+  expect(relay.output()).toContain('"messages":1,"msg":"drained"')
   expect(await stateOf(url, 'WEB-1')).toBe('processing')
-  expect(await start(['worker', '--drain', '--max-seconds', '60']).ended).toBe(0)
+  const worker = start(['worker', '--drain', '--max-seconds', '60'])
+  expect(await worker.ended).toBe(0)
+  expect(worker.output()).toContain('"msg":"drained"')
 
   expect(await stateOf(url, 'WEB-1')).toBe('completed')
+})
+
+test.each(['relay', 'worker'])(
+  'a %s that is to process what is there says so when the database stays away for all of its time',
+  async (command) => {
+    database = await testDatabase()
+    const gone = { DATABASE_URL: 'postgresql://shop:secret@127.0.0.1:1/shop' }
+    const process = start([command, '--drain', '--max-seconds', '1'], gone)
+
+    expect(await process.ended).toBe(1)
+    expect(process.output()).toContain('Waiting for PostgreSQL: connect ECONNREFUSED')
+    expect(process.output()).toMatch(/^The time given with --max-seconds is over, .*\n$/m)
+    expect(process.output()).not.toContain('    at ')
+  },
+)
+
+test('the api says once where it listens', async () => {
+  database = await testDatabase()
+  const api = start(['api'])
+  await api.said(/listening at (http:[^"]+)/i)
+  expect(await api.stop()).toBe(0)
+
+  expect(api.output().match(/listening/gi)).toHaveLength(1)
 })
 
 test('a worker calls only the targets it was given', async () => {
@@ -93,11 +120,12 @@ test('a relay that was given a time ends by itself', async () => {
   expect(await start(['relay', '--max-seconds', '1']).ended).toBe(0)
 })
 
-function start(args: string[]): OrderwheelProcess {
+function start(args: string[], environment: Record<string, string> = {}): OrderwheelProcess {
   const process = startOrderwheel(args, {
     ...simulatedVariables(simulator),
     DATABASE_URL: connectionString(database.connection),
     PORT: '0',
+    ...environment,
   })
   running.push(process)
   return process
