@@ -15,4 +15,5 @@ export type ErrorCode =
   | 'database' // the database cannot be reached, is too old, or is not migrated
   | 'port-taken'
   | 'already-running'
+  | 'name-taken'
   | 'not-found'

@@ -18,7 +18,7 @@ export const keys = defineCommand({
   name,
   summary: 'Makes, lists and revokes API keys',
   usage: 'create <name> --scope <scope> … | list [--json] | revoke <id, name or first characters>',
-  positionals: { least: 1, most: 2 },
+  positionals: { least: 1, most: 2, missing: 'what to do? Say create, list or revoke' },
   options: {
     scope: {
       type: 'string',
@@ -35,6 +35,7 @@ export const keys = defineCommand({
       case 'create':
         return create({ argument, scope: values.scope, rate: values.rate, json }, context)
       case 'list':
+        if (argument !== undefined) throw usageError(name, `"${argument}" is one argument too many`)
         return list({ json }, context)
       case 'revoke':
         return revoke(argument, context)
@@ -99,12 +100,13 @@ async function list({ json }: { json: boolean }, { environment, print }: Context
   else
     print(
       formatTable([
-        ['id', 'name', 'starts with', 'scopes', 'made', 'revoked'],
+        ['id', 'name', 'starts with', 'scopes', 'requests/s', 'made', 'revoked'],
         ...all.map((key) => [
           key.id,
           key.name,
           key.start,
           key.scopes.join(','),
+          key.ratePerSecond,
           key.createdAt.toISOString().slice(0, 10),
           key.revokedAt?.toISOString().slice(0, 10) ?? '',
         ]),

@@ -1,5 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
 
+import { sql } from 'kysely'
+
+import { OrderwheelError } from '#base/errors.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
 import type { Scope } from './scopes.ts'
@@ -14,11 +17,33 @@ export type NewKey = {
   who: string
 }
 
-/** Makes a key. The key itself is in the answer only: the database keeps its SHA-256. */
+/**
+ * Makes a key. The key itself is in the answer only: the database keeps its SHA-256. Throws `name-taken` when
+ * a valid key has this name, by which keys are revoked.
+ */
 export async function createKey(db: Db, newKey: NewKey): Promise<{ id: string; key: string }> {
   const key = `ow_live_${randomBytes(32).toString('base64url')}`
-  const id = await db.transaction().execute((tx) => storeKey(tx, key, newKey))
+  const id = await db.transaction().execute(async (tx) => {
+    await refuseTakenName(tx, newKey.name)
+    return storeKey(tx, key, newKey)
+  })
   return { id, key }
+}
+
+async function refuseTakenName(tx: Tx, name: string): Promise<void> {
+  // Two people at once would both find the name free: revoked keys keep theirs, so no unique index says so.
+  await sql`lock table orderwheel.api_keys in share row exclusive mode`.execute(tx)
+  const taken = await tx
+    .selectFrom('orderwheel.api_keys')
+    .select('id')
+    .where('name', '=', name)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  if (!taken) return
+  throw new OrderwheelError(
+    'name-taken',
+    `There is a valid key "${name}" already (${taken.id}): give this one another name, or first revoke that one with "orderwheel keys revoke ${taken.id}".`,
+  )
 }
 
 async function storeKey(tx: Tx, key: string, newKey: NewKey): Promise<string> {
