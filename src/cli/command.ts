@@ -34,8 +34,8 @@ type Definition<Options extends Record<string, Option>> = {
   summary: string
   /** What follows the name, for example `<id or externalId> [--json]`. */
   usage: string
-  /** Arguments without dashes: how many there may be. Default none. */
-  positionals?: { least: number; most: number }
+  /** Arguments without dashes: how many there may be, and what to say when there are fewer. Default none. */
+  positionals?: { least: number; most: number; missing: string }
   options: Options
   run(given: Given<Options>, context: Context): Promise<number>
 }
@@ -63,15 +63,17 @@ export function defineCommand<const Options extends Record<string, Option>>(
   }
 }
 
+const none = { least: 0, most: 0, missing: '' }
+
 function parse<Options extends Record<string, Option>>(
-  { name, options, positionals: allowed = { least: 0, most: 0 } }: Definition<Options>,
+  { name, options, positionals: allowed = none }: Definition<Options>,
   args: string[],
 ): Given<Options> {
   const given = parseOptions(name, options, args)
   const count = given.positionals.length
   if (count > allowed.most)
     throw usageError(name, `"${given.positionals[allowed.most]}" is one argument too many`)
-  if (count < allowed.least) throw usageError(name, 'an argument is missing')
+  if (count < allowed.least) throw usageError(name, allowed.missing)
   return given
 }
 

@@ -12,7 +12,7 @@ export const order = defineCommand({
   name: 'order',
   summary: 'Tells one order’s whole story, in time order',
   usage: '<id or externalId> [--json]',
-  positionals: { least: 1, most: 1 },
+  positionals: { least: 1, most: 1, missing: 'which order? Give its id or its externalId' },
   options: { json: { type: 'boolean', summary: 'For programs' } },
   async run({ values, positionals: [which = ''] }, { environment, print }) {
     const story = await withDatabase(environment, ({ db }) => readStory(db, which))
@@ -56,12 +56,17 @@ function describe(story: Story): string {
 function describeEntry(entry: TimelineEntry, story: Story, width: number): string[] {
   const attempt = findAttempt(entry, story)
   const who = (entry.target ?? '').padEnd(width)
-  const number = entry.attempt === null ? '' : `attempt ${entry.attempt}: `
+  // The view's event says "attempt under way", for those who read it without the number.
+  const event =
+    entry.attempt === null
+      ? entry.event
+      : `attempt ${entry.attempt}: ${entry.event.replace(/^attempt /, '')}`
   const took =
     attempt?.durationMs == null ? '' : ` after ${formatDuration(attempt.durationMs / 1_000)}`
-  const detail = entry.detail ? ` — ${entry.detail}` : ''
-  const line = `${formatTime(entry.at)}  ${who}  ${number}${entry.event}${took}${detail}`
   const answer = describeAnswer(attempt?.answer)
+  // "answered 503" is said once, with what else was in the answer.
+  const detail = entry.detail && !answer.startsWith(entry.detail) ? ` — ${entry.detail}` : ''
+  const line = `${formatTime(entry.at)}  ${who}  ${event}${took}${detail}`
   return answer ? [line, `${' '.repeat(formatTime(entry.at).length + width + 4)}${answer}`] : [line]
 }
 
@@ -83,7 +88,8 @@ function describeAnswer(answer: unknown): string {
   const status = 'status' in answer ? String(answer.status) : ''
   const text = 'text' in answer ? String(answer.text).replace(/\s+/g, ' ').trim() : ''
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
-  return `answered ${[status, shown].filter(Boolean).join(' ')}`
+  // An SMTP reply begins with its status.
+  return `answered ${shown.startsWith(status) ? shown : `${status} ${shown}`.trim()}`
 }
 
 function describeOpen(deliveries: DeliveryReport[]): string[] {

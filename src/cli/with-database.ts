@@ -1,3 +1,5 @@
+import pg from 'pg'
+
 import { pooledDatabaseOf, type Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import { openDatabase, type Database } from '#database/open-database.ts'
@@ -50,12 +52,17 @@ export async function explainDatabaseErrors<T>(work: () => Promise<T>): Promise<
     return await work()
   } catch (error) {
     if (!isTransient(error) && !wasRefused(error)) throw error
+    const what = hasAnswered(error) ? 'did not let us in' : 'cannot be reached'
     throw new OrderwheelError(
       'database',
-      `PostgreSQL did not let us in: ${sayUnavailable(error)}. Is it running, and is DATABASE_URL right?`,
+      `PostgreSQL ${what}: ${sayUnavailable(error)}. Is it running, and is DATABASE_URL right?`,
       { cause: error },
     )
   }
+}
+
+function hasAnswered(error: unknown): boolean {
+  return error instanceof pg.DatabaseError
 }
 
 /** Class 28: wrong user or password; 3D: no such database; 42501: not allowed. */

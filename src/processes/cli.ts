@@ -41,14 +41,19 @@ async function main(args: string[]): Promise<number> {
 
 async function dispatch([name, ...args]: string[]): Promise<number> {
   if (name === '--version' || name === '-v') return print(await version())
-  if (name === '--help' || name === '-h' || name === 'help') return print(await help())
-  const load = Object.hasOwn(commands, name ?? '') ? commands[name ?? ''] : undefined
-  if (!load) throw unknown(name)
-  const command = await load()
+  if (name === '--help' || name === '-h' || name === 'help')
+    return print(args[0] === undefined ? await help() : (await loadCommand(args[0])).help)
+  const command = await loadCommand(name)
   if (args.includes('--help') || args.includes('-h')) return print(command.help)
   // For people who copied .env.example; what is set already counts more.
   if (existsSync('.env')) process.loadEnvFile('.env')
   return command.run(args, { environment: readEnvironment(), print })
+}
+
+async function loadCommand(name: string | undefined): Promise<Command> {
+  const load = Object.hasOwn(commands, name ?? '') ? commands[name ?? ''] : undefined
+  if (!load) throw unknown(name)
+  return load()
 }
 
 function print(line: string): number {

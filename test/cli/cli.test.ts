@@ -41,6 +41,13 @@ test('help lists every command, and every command has its own', async () => {
   }
 })
 
+test('help with a command’s name is that command’s help', async () => {
+  const asked = await run(['help', 'status'])
+
+  expect(asked).toEqual(await run(['status', '--help']))
+  expect(asked.output).toContain('Usage: orderwheel status')
+})
+
 test('the version is the package’s', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, output: '0.1.0\n' })
 })
@@ -54,7 +61,13 @@ test.each([
     'orderwheel worker: it takes no option --drian; did you mean --drain? See orderwheel worker --help',
   ],
   [['relay', '--max-seconds', '0'], '--max-seconds is "0": write a whole number from 1 to 86400'],
-  [['order'], 'orderwheel order: an argument is missing.'],
+  [
+    ['order'],
+    'orderwheel order: which order? Give its id or its externalId. See orderwheel order --help',
+  ],
+  [['keys'], 'orderwheel keys: what to do? Say create, list or revoke.'],
+  [['keys', 'list', 'extra'], '"extra" is one argument too many'],
+  [['help', 'statis'], 'orderwheel knows no command "statis"; did you mean status?'],
   [['order', 'A', 'B'], '"B" is one argument too many'],
   [['dev', '--speed', 'fast'], '--speed is "fast": write a number above 0, for example 10'],
   [['keys', 'crate'], 'it does not know "crate"; did you mean create?'],
@@ -82,7 +95,7 @@ test('a database that does not answer is a sentence, without a stack', async () 
     DATABASE_URL: 'postgresql://shop:secret@127.0.0.1:1/shop',
   })
 
-  expect(output).toMatch(/^PostgreSQL did not let us in: .*ECONNREFUSED.*\n$/)
+  expect(output).toMatch(/^PostgreSQL cannot be reached: .*ECONNREFUSED.*\n$/)
   expect(output).not.toContain('secret')
   expect(code).toBe(1)
 })

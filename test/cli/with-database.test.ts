@@ -30,6 +30,11 @@ test('an order’s story is told in time order, with what each target answered a
     '                                 answered 201 {"number":7}',
     '2026-01-01 10:00:11.000Z  stock  attempt 1: give-up after 0.1 s — unknown sku',
     '2026-01-01 10:00:12.000Z  stock  dead letter — unknown sku',
+    '2026-01-01 10:00:13.000Z  mail   attempt 1: delivered after 0.1 s',
+    '                                 answered 250 OK',
+    '2026-01-01 10:00:14.000Z  crm    attempt 1: try-again after 0.0 s',
+    '                                 answered 503 {"error":"busy"}',
+    '2026-01-01 10:00:15.000Z  crm    attempt 2: under way',
     '',
     'email (order.placed) waits for stock',
     'stock (order.placed) is dead: a person has to decide',
@@ -41,8 +46,8 @@ test('for programs the story is JSON, with everything in it', async () => {
 
   const story = JSON.parse(output)
   expect(story).toMatchObject({ id, externalId: 'WEB-1', state: 'needs-attention' })
-  expect(story.timeline).toHaveLength(6)
-  expect(story.deliveries).toHaveLength(3)
+  expect(story.timeline).toHaveLength(9)
+  expect(story.deliveries).toHaveLength(5)
 })
 
 test('an order that does not exist is said so', async () => {
@@ -69,7 +74,7 @@ test('an API key is made, listed and revoked from the command line', async () =>
   expect(made.output).toMatch(/^ow_live_[A-Za-z0-9_-]{43}\n/)
 
   const listed = await run(['keys', 'list'])
-  expect(listed.output).toMatch(/web shop +ow_live_.{4} +orders:write,orders:read/)
+  expect(listed.output).toMatch(/web shop +ow_live_.{4} +orders:write,orders:read +2000 /)
 
   const revoked = await run(['keys', 'revoke', 'web shop'])
   expect(revoked.output).toContain('(web shop) is revoked')
@@ -117,12 +122,17 @@ const story = `
   insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, attempts, created_at, settled_at)
   values ('${messageId}', 'erp', 1, '${id}', 'delivered', '{}', 2, '2026-01-01T10:00:00Z', now()),
          ('${messageId}', 'stock', 1, '${id}', 'dead', '{}', 1, '2026-01-01T10:00:00Z', now()),
+         ('${messageId}', 'mail', 1, '${id}', 'delivered', '{}', 1, '2026-01-01T10:00:00Z', now()),
          ('${messageId}', 'email', 1, '${id}', 'waiting', '{stock}', 0, '2026-01-01T10:00:00Z', null);
+  insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, attempts, created_at, started_at)
+  values ('${messageId}', 'crm', 1, '${id}', 'active', '{}', 2, '2026-01-01T10:00:00Z', '2026-01-01T10:00:15Z');
   insert into orderwheel.delivery_attempts
          (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker)
   values ('${messageId}', 'erp', 1, '2026-01-01T10:00:01Z', 8000, 'try-again', E'HTTP 500\\u001b[2J', '{"status":500,"text":"out of\\u001b[1m order"}', 'w'),
          ('${messageId}', 'erp', 2, '2026-01-01T10:00:10Z', 300, 'delivered', null, '{"status":201,"text":"{\\"number\\":7}"}', 'w'),
-         ('${messageId}', 'stock', 1, '2026-01-01T10:00:11Z', 100, 'give-up', 'unknown sku', null, 'w');
+         ('${messageId}', 'stock', 1, '2026-01-01T10:00:11Z', 100, 'give-up', 'unknown sku', null, 'w'),
+         ('${messageId}', 'mail', 1, '2026-01-01T10:00:13Z', 100, 'delivered', null, '{"status":250,"text":"250 OK"}', 'w'),
+         ('${messageId}', 'crm', 1, '2026-01-01T10:00:14Z', 4, 'try-again', 'answered 503', '{"status":503,"text":"{\\"error\\":\\"busy\\"}"}', 'w');
   insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts, died_at)
   values ('${messageId}', 'stock', '${id}', 'unknown sku', '[]', '2026-01-01T10:00:12Z');
   insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
