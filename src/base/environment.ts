@@ -33,7 +33,8 @@ export const environmentVariables = [
   {
     name: 'LOG_LEVEL',
     default: 'info',
-    description: 'trace, debug, info, warn, error, fatal or silent; dev: warn',
+    description:
+      'trace, debug, info, warn, error, fatal or silent; dev: warn, and info for deliveries',
   },
   {
     name: 'ORDERWHEEL_CONFIG',
