@@ -83,6 +83,30 @@ test.each(['relay', 'worker'])(
   },
 )
 
+test('a relay that loses the database while it processes what is there goes on when it is back', async () => {
+  database = await testDatabase()
+  const lock = await database.pool.connect()
+  try {
+    await lock.query('begin; lock table orderwheel.outbox in access exclusive mode')
+    const relay = start(['relay', '--drain', '--max-seconds', '60'])
+    await eventually(async () => {
+      const ended = await database.pool.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+            where application_name = 'orderwheel-relay' and wait_event_type = 'Lock'
+              and datname = current_database()`,
+      )
+      return ended.rowCount
+    })
+    await relay.said(/relay failed, trying again/)
+    await lock.query('rollback')
+
+    expect(await relay.ended).toBe(0)
+    expect(relay.output()).toContain('"msg":"drained"')
+  } finally {
+    lock.release(true)
+  }
+})
+
 test('the api says once where it listens', async () => {
   database = await testDatabase()
   const api = start(['api'])
