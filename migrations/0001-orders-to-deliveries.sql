@@ -13,6 +13,8 @@ create table orderwheel.api_keys (
   created_at      timestamptz not null default now(),
   revoked_at      timestamptz
 );
+-- A revoked key keeps its name; a new one may take it over.
+create unique index api_keys_valid_name on orderwheel.api_keys (name) where revoked_at is null;
 comment on table  orderwheel.api_keys is 'Who may call the HTTP API. Keys are never deleted, only revoked, so that every order can say who sent it.';
 comment on column orderwheel.api_keys.id is 'Time-ordered id.';
 comment on column orderwheel.api_keys.name is 'What a person calls this key, for example "web shop".';

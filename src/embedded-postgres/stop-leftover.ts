@@ -69,9 +69,12 @@ async function findLeftover(dataDirectory: string): Promise<Leftover | undefined
 }
 
 async function isServerOf(pid: number, data: string): Promise<boolean> {
-  // A server's working directory is its data.
-  if (process.platform === 'linux')
-    return (await readlink(`/proc/${pid}/cwd`).catch(() => '')) === data
+  if (process.platform === 'linux') {
+    // A server's working directory is its data. In a container root may not look, but may see how it was started.
+    const folder = await readlink(`/proc/${pid}/cwd`).catch(() => undefined)
+    if (folder !== undefined) return folder === data
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(data)
+  }
   const ps = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' })
   return ps.stdout.includes(data)
 }

@@ -1,7 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
 
-import { sql } from 'kysely'
-
 import { OrderwheelError } from '#base/errors.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
@@ -23,26 +21,24 @@ export type NewKey = {
  */
 export async function createKey(db: Db, newKey: NewKey): Promise<{ id: string; key: string }> {
   const key = `ow_live_${randomBytes(32).toString('base64url')}`
-  const id = await db.transaction().execute(async (tx) => {
-    await refuseTakenName(tx, newKey.name)
-    return storeKey(tx, key, newKey)
-  })
-  return { id, key }
+  try {
+    return { id: await db.transaction().execute((tx) => storeKey(tx, key, newKey)), key }
+  } catch (error) {
+    throw isNameTaken(error) ? nameTaken(newKey.name, error) : error
+  }
 }
 
-async function refuseTakenName(tx: Tx, name: string): Promise<void> {
-  // Two people at once would both find the name free: revoked keys keep theirs, so no unique index says so.
-  await sql`lock table orderwheel.api_keys in share row exclusive mode`.execute(tx)
-  const taken = await tx
-    .selectFrom('orderwheel.api_keys')
-    .select('id')
-    .where('name', '=', name)
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst()
-  if (!taken) return
-  throw new OrderwheelError(
+function isNameTaken(error: unknown): boolean {
+  return (
+    error instanceof Error && 'constraint' in error && error.constraint === 'api_keys_valid_name'
+  )
+}
+
+function nameTaken(name: string, cause: unknown): OrderwheelError {
+  return new OrderwheelError(
     'name-taken',
-    `There is a valid key "${name}" already (${taken.id}): give this one another name, or first revoke that one with "orderwheel keys revoke ${taken.id}".`,
+    `There is a valid key "${name}" already: give this one another name, or first revoke that one with: orderwheel keys revoke "${name}"`,
+    { cause },
   )
 }
 

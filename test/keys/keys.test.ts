@@ -61,22 +61,7 @@ test('who made and who revoked a key is on record', async () => {
   expect(key).toMatchObject({ ratePerSecond: 10, revokedAt: expect.any(Date) })
 })
 
-test('a name that two keys carry revokes neither', async () => {
-  // As an earlier version made them.
-  for (const digit of ['1', '2'])
-    await database.db
-      .insertInto('orderwheel.api_keys')
-      .values({
-        name: 'twin',
-        key_hash: createHash('sha256').update(digit).digest(),
-        key_start: `ow_live_${digit}`,
-        scopes: ['ops:read'],
-      })
-      .execute()
-
-  await expect(revokeKey(database.db, { which: 'twin', who: 'ada' })).rejects.toThrow(
-    '"twin" means 2 keys',
-  )
+test('a key that nobody knows cannot be revoked', async () => {
   await expect(revokeKey(database.db, { which: 'nobody', who: 'ada' })).rejects.toThrow(
     'There is no valid key "nobody"',
   )
@@ -91,7 +76,7 @@ test('of two people who give a key the same name at once, one is told to find an
 
   expect(made.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
   const refusal = made.find((one) => one.status === 'rejected')?.reason
-  expect(String(refusal)).toMatch(/There is a valid key "till" already \([0-9a-f-]{36}\): /)
+  expect(String(refusal)).toMatch(/There is a valid key "till" already: /)
 
   await revokeKey(database.db, { which: 'till', who: 'ada' })
   await createKey(database.db, { name: 'till', scopes: ['orders:write'], who: 'grace' })
