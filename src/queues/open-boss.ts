@@ -29,6 +29,8 @@ export async function openBoss({ pool, supervise, name, log }: BossOptions): Pro
     instanceName: name,
     // Cancelled calls and lost workers are found by rescueJobs in seconds; this is the floor beneath it.
     monitorIntervalSeconds: 60,
+    // What can be rebuilt within our connections' 30 s; a larger one is left to a DBA, and pg-boss warns.
+    reindex: { maxIndexBytes: 256 * 1024 * 1024 },
   })
   // Without a listener an error event would end the process.
   boss.on('error', (error) => log.warn({ err: error }, 'pg-boss maintenance failed'))
