@@ -24,13 +24,23 @@ function describe({ relay, targets }: Status): string {
   const refused = relay.refused === 0 ? '' : `, ${relay.refused} refused: see orderwheel.outbox`
   const relayLine = `Relay: ${relay.waiting} waiting${oldest}${refused}`
   if (targets.length === 0) return `${relayLine}\n\nNo targets yet: no worker or relay has started.`
-  const head = ['target', 'waiting', 'queued', 'active', 'retrying', 'oldest', 'dead letters']
+  const head = [
+    'target',
+    'waiting',
+    'queued',
+    'active',
+    'retrying',
+    'delivered/min',
+    'oldest',
+    'dead letters',
+  ]
   const rows = targets.map((target) => [
     target.target,
     target.waiting,
     target.queued,
     target.active,
     target.retrying,
+    target.deliveredPerMinute,
     target.oldestSeconds === null ? '-' : formatDuration(target.oldestSeconds),
     target.deadLetters,
   ])

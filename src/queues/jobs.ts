@@ -142,6 +142,20 @@ export function hasQueue(target: RawBuilder<unknown>) {
   return sql`exists (select from pgboss.queue q where q.name = ${target})`
 }
 
+/** How many jobs each of these queues completed in the last minute. */
+export async function completedLastMinute(
+  db: Db,
+  queues: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ name: string; jobs: number }>`
+    select q.name, (
+             select count(*)::int from pgboss.job j
+              where j.name = q.name and j.state = 'completed'
+                and j.completed_on > now() - interval '1 minute') as jobs
+      from unnest(${queues}::text[]) as q(name)`.execute(db)
+  return new Map(rows.map((row) => [row.name, row.jobs]))
+}
+
 /** Which of these queues have a job that is due now: one query for a whole idle worker. */
 export async function dueQueues(db: Db, queues: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`

@@ -58,12 +58,16 @@ test('an order that does not exist is said so', async () => {
 })
 
 test('the status shows what is open for each target and how far behind the relay is', async () => {
+  await database.pool.query(`
+    select pgboss.create_queue('email', '{"policy": "standard"}');
+    insert into pgboss.job (name, state, completed_on)
+    values ('email', 'completed', now()), ('email', 'completed', now() - interval '2 minutes')`)
   const { code, output } = await run(['status'])
 
   expect(code).toBe(0)
   expect(output).toMatch(/^Relay: 1 waiting, oldest \S+ \S+, 1 refused: see orderwheel.outbox$/m)
-  expect(output).toMatch(/^email +1 +0 +0 +0 +\d+ days +0$/m)
-  expect(output).toMatch(/^stock +0 +0 +0 +0 +- +1$/m)
+  expect(output).toMatch(/^email +1 +0 +0 +0 +1 +\d+ days +0$/m)
+  expect(output).toMatch(/^stock +0 +0 +0 +0 +0 +- +1$/m)
   const { relay, targets } = JSON.parse((await run(['status', '--json'])).output)
   expect(relay).toMatchObject({ waiting: 1, refused: 1 })
   expect(targets).toContainEqual(expect.objectContaining({ target: 'stock', deadLetters: 1 }))
