@@ -123,6 +123,6 @@ async function askForOwner(leftover: Leftover): Promise<{ owner: string | undefi
 export function alreadyRunning(owner: string): OrderwheelError {
   return new OrderwheelError(
     'already-running',
-    `Orderwheel is already running (${owner}): stop it with Ctrl-C in its terminal, or set ORDERWHEEL_DATA_DIR to another folder and PORT to another port.`,
+    `Orderwheel is already running (${owner}): stop it with Ctrl-C in its terminal or by killing that process, or set ORDERWHEEL_DATA_DIR to another folder and PORT to another port.`,
   )
 }

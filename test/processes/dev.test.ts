@@ -93,7 +93,7 @@ test('a second start in the same folder says what to do and leaves the first alo
   expect(await second.ended).toBe(1)
   expect(second.output()).toBe(
     `Orderwheel is already running (process ${first.child.pid} at http://127.0.0.1:${environment['PORT']}): ` +
-      'stop it with Ctrl-C in its terminal, or set ORDERWHEEL_DATA_DIR to another folder and PORT to another port.\n',
+      'stop it with Ctrl-C in its terminal or by killing that process, or set ORDERWHEEL_DATA_DIR to another folder and PORT to another port.\n',
   )
   expect((await fetch(`${url()}/readyz`)).status).toBe(200)
 })
