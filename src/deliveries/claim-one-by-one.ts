@@ -21,11 +21,20 @@ export async function claimOneByOne(
       claimed.push(...(await claimDeliveries(deps, { target, count: 1 })))
     } catch (error) {
       // What is claimed already must be called, whatever happened to the rest.
-      if (isTransient(error)) break
-      await parkNext(deps, target, error)
+      if (isTransient(error) || !(await isParked(deps, target, error))) break
     }
   }
   return claimed
+}
+
+async function isParked(deps: WorkerDeps, target: string, error: unknown): Promise<boolean> {
+  try {
+    await parkNext(deps, target, error)
+    return true
+  } catch (failure) {
+    deps.log.warn({ err: failure, target }, 'cannot claim deliveries, trying again')
+    return false
+  }
 }
 
 async function parkNext({ db, boss, log }: WorkerDeps, target: string, error: unknown) {

@@ -67,12 +67,18 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
     }
   }
 
+  // One by one, only what is transient is thrown; what was settled before that is settled, and the fence
+  // keeps it from being settled again.
   async function settleBatch(batch: Settlement[]) {
+    let write: (batch: Settlement[]) => Promise<void> = settle
     for (;;) {
       try {
-        return await settle(batch)
+        return await write(batch)
       } catch (error) {
-        if (!isTransient(error)) return settleOneByOne(batch)
+        if (!isTransient(error)) {
+          write = settleOneByOne
+          continue
+        }
         deps.log.warn({ err: error, target }, 'cannot settle, trying again')
         if (finishing?.aborted) return
         await bell.wait(pauseAfterFailureSeconds)

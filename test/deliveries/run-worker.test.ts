@@ -508,6 +508,48 @@ test('a call leaves nothing behind on its signal', async () => {
   expect(calls.map((call) => getEventListeners(call.signal, 'abort').length)).toEqual([0])
 })
 
+/** Makes the n-th such write of a table fail with the n-th error of the list; '' lets it pass. */
+async function failWrites(table: string, when: string, errors: string[]): Promise<void> {
+  await sql`
+    create sequence ${sql.raw(`${table}_writes`)};
+    create function ${sql.raw(`${table}_fails`)}() returns trigger language plpgsql as $$
+      declare code text := (array[${sql.raw(errors.map((code) => `'${code}'`).join(','))}])[nextval('${sql.raw(`${table}_writes`)}')];
+      begin
+        if code <> '' then raise exception 'made to fail' using errcode = code; end if;
+        return new;
+      end $$;
+    create trigger fails before ${sql.raw(when)}
+      execute function ${sql.raw(`${table}_fails`)}()`.execute(shop.db)
+}
+
+test('a database that fails in two ways while an attempt is settled loses nothing', async () => {
+  const calls = await openShopWithErp([delivered()])
+  const { orderId } = await placeAndRelay()
+  await failWrites('attempts', 'insert on orderwheel.delivery_attempts for each row', [
+    'P0001', // the batch: each by itself then
+    '40001', // by itself: worth repeating
+  ])
+  shop.startWorker({ only: ['erp'] })
+  await eventually(async () => (await shop.deliveries(orderId)).erp === 'delivered')
+  expect(calls).toHaveLength(1)
+})
+
+test('what was claimed is called, even when what cannot be claimed cannot be put off either', async () => {
+  const calls = await openShopWithErp([delivered()])
+  const orders = [await shop.placeOrder(), await shop.placeOrder()]
+  await shop.relay()
+  const claims = `update on orderwheel.deliveries for each row when (new.state = 'active')`
+  await failWrites('claims', claims, ['P0001', '', 'P0001'])
+  await failWrites('jobs', `insert on pgboss.job for each row when (new.state = 'retry')`, [
+    '40001',
+  ])
+  await shop.startWorker({ only: ['erp'] }).drained(AbortSignal.timeout(20_000))
+  for (const { orderId } of orders) {
+    expect((await shop.attempts(orderId)).map((a) => a.outcome)).toEqual(['delivered'])
+  }
+  expect(calls).toHaveLength(2)
+})
+
 test('no transaction is open while a target is being called', async () => {
   let open: unknown
   const erp = testTarget('erp', {
