@@ -1,0 +1,19 @@
+import { readdir } from 'node:fs/promises'
+
+import type { Scenario } from '../scenario.ts'
+
+// The order of the speed table; one that is not named here comes last.
+const order = ['intake', 'relay', 'deliver', 'http', 'latency', 'slow', 'backlog', 'xmin', 'memory']
+
+const folder = new URL('../scenarios/', import.meta.url)
+
+/** Every scenario in scenarios/. */
+export async function loadScenarios(): Promise<Scenario[]> {
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.ts'))
+  const modules = await Promise.all(
+    files.map((file) => import(new URL(file, folder).href) as Promise<{ scenario: Scenario }>),
+  )
+  const place = ({ name }: Scenario) =>
+    (order.indexOf(name) + order.length + 1) % (order.length + 1)
+  return modules.map(({ scenario }) => scenario).toSorted((a, b) => place(a) - place(b))
+}
