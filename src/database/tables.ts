@@ -46,6 +46,45 @@ export type Tables = {
     kind: string
     concurrency: number
     declared_at: Generated<Date>
+    priority: Generated<Priority>
+    rate_max: number | null
+    rate_per_seconds: number | null
+    concurrency_set: number | null
+    rate_set: Generated<boolean>
+    rate_set_max: number | null
+    rate_set_per_seconds: number | null
+    next_call_at: Date | null
+    paused_at: Date | null
+    paused_until: Date | null
+    paused_by: string | null
+    pause_reason: string | null
+    circuit: Generated<CircuitState>
+    circuit_since: Generated<Date>
+    circuit_reason: string | null
+    circuit_epoch: Generated<string>
+    probe_at: Date | null
+    failed_probes: Generated<number>
+    ramp_slots: Generated<number>
+    ramp_calls: Generated<number>
+    failed_in_a_row: Generated<number>
+    window_since: Date | null
+    window_calls: Generated<number>
+    window_failed: Generated<number>
+  }
+  'orderwheel.target_changes': {
+    id: GeneratedAlways<string>
+    target: string
+    at: Generated<Date>
+    change: TargetChange
+    reason: string | null
+    who: string
+  }
+  'orderwheel.slot_leases': {
+    target: string
+    worker: string
+    slots: number
+    wanted: number
+    renewed_at: Generated<Date>
   }
   'orderwheel.deliveries': {
     message_id: string
@@ -60,6 +99,9 @@ export type Tables = {
     started_at: Date | null
     worker: string | null
     settled_at: Date | null
+    last_fetch: Generated<number>
+    awaited: Generated<boolean>
+    ask_first: Generated<boolean>
   }
   'orderwheel.delivery_attempts': {
     message_id: string
@@ -71,6 +113,7 @@ export type Tables = {
     reason: string | null
     answer: Json | null
     worker: string
+    charged: Generated<boolean>
   }
   'orderwheel.dead_letters': {
     id: Generated<string>
@@ -111,6 +154,19 @@ export type DeliveryState =
   | 'shed'
   | 'skipped'
   | 'cancelled'
+
+export type Priority = 'high' | 'normal' | 'low'
+
+export type CircuitState = 'closed' | 'open' | 'probing' | 'ramping'
+
+export type TargetChange =
+  | 'circuit-opened'
+  | 'circuit-probing'
+  | 'circuit-ramping'
+  | 'circuit-closed'
+  | 'paused'
+  | 'resumed'
+  | 'limits-set'
 
 export type AttemptOutcome =
   | 'delivered'

@@ -39,6 +39,9 @@ export function fillTargetOptions(options: CommonOptions): TargetOptions {
     after: options.after ?? targetDefaults.after,
     timeoutSeconds: options.timeoutSeconds ?? targetDefaults.timeoutSeconds,
     concurrency: options.concurrency ?? targetDefaults.concurrency,
+    rate: targetDefaults.rate,
+    circuit: targetDefaults.circuit,
+    priority: targetDefaults.priority,
     idempotent: options.idempotent ?? targetDefaults.idempotent,
     retry: { ...targetDefaults.retry, ...options.retry },
   }

@@ -1,6 +1,6 @@
 import type { Order } from '#messages/order.ts'
 
-import type { Outcome } from './outcome.ts'
+import type { Answer, Outcome } from './outcome.ts'
 
 /** A target of the configuration file, checked, with every default filled in. */
 export type Target = TargetOptions & {
@@ -11,11 +11,23 @@ export type Target = TargetOptions & {
    * anything it throws counts as *try again*.
    */
   call(call: Call): Promise<Outcome>
+  /**
+   * Asks the target whether it was told already, after an attempt that may have reached it. Like `call`.
+   * Without it, such a delivery is repeated when the target is idempotent, and else left to a person.
+   */
+  lookup?: (call: Call) => Promise<LookedUp>
   /** Closes the target's connections. */
   close(): Promise<void>
 }
 
 export type TargetKind = 'http' | 'email' | 'webhook' | 'custom'
+
+/** What a target says when it is asked whether it was told: `known`, it was; `unknown`, it was not. */
+export type LookedUp =
+  | { kind: 'known'; answer?: Answer }
+  | { kind: 'unknown' }
+  /** It could not be asked, or does not know: asked again, by the retry schedule. */
+  | { kind: 'no-answer'; reason: string }
 
 /** The options every kind of target takes. Defaults: `targetDefaults`. */
 export type TargetOptions = {
@@ -23,11 +35,35 @@ export type TargetOptions = {
   after: readonly string[]
   /** Seconds for one whole call: connect, headers and body. 1 … 3600. */
   timeoutSeconds: number
-  /** Calls at a time in each worker process. 1 … 1000. */
+  /** Calls at a time by all workers together. 1 … 1000. */
   concurrency: number
+  /** Calls that may begin in any `perSeconds`, by all workers together. Null: no limit. */
+  rate: Rate | null
+  /** When to stop calling a target that fails, for all workers. Null: never. */
+  circuit: CircuitOptions | null
+  /** Who goes first where a worker cannot serve all. */
+  priority: 'high' | 'normal' | 'low'
   /** Whether repeating a call with the same Idempotency-Key is safe. False: an unanswered call becomes `uncertain`. */
   idempotent: boolean
   retry: RetrySchedule
+}
+
+/** At most `max` (1 … 1 000 000) in any `perSeconds` (0.1 … 86 400), however the period is laid. */
+export type Rate = { max: number; perSeconds: number }
+
+export type CircuitOptions = {
+  /** Opens after this many failed calls in a row. 1 … 1000. */
+  failuresInARow: number
+  /** Opens when this share of at least `minimumCalls` within `windowSeconds` failed. Above 0, at most 1. */
+  failureRate: number
+  /** 1 … 10 000. */
+  minimumCalls: number
+  /** 1 … 3600. */
+  windowSeconds: number
+  /** The first probe comes this long after opening; each failed one doubles the wait. 1 … 3600. */
+  probeAfterSeconds: number
+  /** At least `probeAfterSeconds`, at most 3600. */
+  maxProbeAfterSeconds: number
 }
 
 /** Waits between `delaySeconds`·2ⁿ⁻¹ and twice that after the n-th failed attempt, at most `maxDelaySeconds`. */
@@ -40,11 +76,24 @@ export type RetrySchedule = {
   maxDelaySeconds: number
 }
 
+/** Five failures in a row are no coincidence, and after an outage a target is found within a minute. */
+export const circuitDefaults: CircuitOptions = {
+  failuresInARow: 5,
+  failureRate: 0.5,
+  minimumCalls: 20,
+  windowSeconds: 30,
+  probeAfterSeconds: 5,
+  maxProbeAfterSeconds: 60,
+}
+
 /** Right for a slow ERP: 8 s answers are normal, an outage of 24 hours is survived, the first retry is soon. */
 export const targetDefaults: TargetOptions = {
   after: [],
   timeoutSeconds: 30,
   concurrency: 20,
+  rate: null,
+  circuit: circuitDefaults,
+  priority: 'normal',
   idempotent: true,
   // 5 s, 10 s, 20 s … then hourly: more than 24 hours in all.
   retry: { attempts: 35, delaySeconds: 5, maxDelaySeconds: 3_600 },
