@@ -65,7 +65,7 @@ export const environmentVariables = [
 export type Environment = {
   /** Absent: `dev` starts the embedded server, every other command refuses. */
   database?: ClientConfig
-  /** For LISTEN and migrations. When it is there, `database` goes through a transaction pooler. */
+  /** For LISTEN and migrations, when `database` goes through a transaction pooler. */
   directDatabase?: ClientConfig
   databasePoolSize: number
   port: number
@@ -123,14 +123,6 @@ export function databaseOf(environment: Environment): ClientConfig {
 /** The database without the pooler that DATABASE_URL may go through: for LISTEN, migrations and session locks. */
 export function directDatabaseOf(environment: Environment): ClientConfig {
   return environment.directDatabase ?? databaseOf(environment)
-}
-
-/** The database as `openDatabase` takes it. */
-export function pooledDatabaseOf(environment: Environment) {
-  return {
-    connection: databaseOf(environment),
-    throughPooler: environment.directDatabase !== undefined,
-  }
 }
 
 type Name = (typeof environmentVariables)[number]['name']

@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-import { pooledDatabaseOf, type Environment } from '#base/environment.ts'
+import { databaseOf, type Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import { openDatabase, type Database } from '#database/open-database.ts'
 import { sayUnavailable } from '#database/say-unavailable.ts'
@@ -33,7 +33,7 @@ export async function withConnections<T>(
   work: (database: Database) => Promise<T>,
 ): Promise<T> {
   const database = openDatabase({
-    ...pooledDatabaseOf(environment),
+    connection: databaseOf(environment),
     applicationName: 'orderwheel-cli',
     maxConnections: 2,
     // The statement that notices says so.

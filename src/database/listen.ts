@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { Log } from '#base/log.ts'
 
 import type { Channel } from './notify.ts'
+import { isThroughPooler } from './set-up-connection.ts'
 
 export type Listener = { close(): Promise<void> }
 
@@ -18,7 +19,10 @@ export type ListenOptions = {
 
 const reconnectSeconds = 1
 
-/** Listens on a connection of its own and reconnects for as long as it is not closed. Never throws. */
+/**
+ * Listens on a connection of its own and reconnects for as long as it is not closed; gives up when a pooler
+ * answers. Never throws.
+ */
 export function listen(options: ListenOptions): Listener {
   let closed = false
   let client: pg.Client | undefined
@@ -46,6 +50,14 @@ export function listen(options: ListenOptions): Listener {
     next.on('notification', (message) => options.onNotification(message.payload ?? ''))
     try {
       await next.connect()
+      if (await isThroughPooler(next)) {
+        options.log.info(
+          { channel: options.channel },
+          'no listening through a pooler, polling instead',
+        )
+        await close()
+        return
+      }
       await next.query(`listen ${options.channel}`)
       options.onNotification('')
     } catch (error) {
@@ -54,12 +66,12 @@ export function listen(options: ListenOptions): Listener {
     }
   }
 
-  void connect()
-  return {
-    async close() {
-      closed = true
-      clearTimeout(timer)
-      await client?.end().catch(() => undefined) // it may be broken already
-    },
+  async function close() {
+    closed = true
+    clearTimeout(timer)
+    await client?.end().catch(() => undefined) // it may be broken already
   }
+
+  void connect()
+  return { close }
 }

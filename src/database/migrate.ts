@@ -7,6 +7,8 @@ import pg from 'pg'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 
+import { isThroughPooler } from './set-up-connection.ts'
+
 export type Migration = { name: string; sql: string; checksum: string }
 
 export type MigrateOptions = {
@@ -32,8 +34,9 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
 /**
  * Brings schema `orderwheel` to the version this build needs, each migration in a transaction of its own.
  * Safe to run from several machines at once. Answers the names applied, none when it was up to date.
- * Throws `database` when the server is older than 18, an applied migration has been changed, a table's lock
- * cannot be had within 5 s (run it again: what was applied stays), or another process migrates for too long.
+ * Throws `database` when the server is older than 18 or behind a pooler, an applied migration has been changed, a
+ * table's lock cannot be had within 5 s (run it again: what was applied stays), or another process migrates for
+ * too long.
  */
 export async function migrateDatabase(
   connection: pg.ClientConfig,
@@ -45,6 +48,7 @@ export async function migrateDatabase(
   client.on('error', () => {})
   await client.connect()
   try {
+    await refusePooler(client)
     await refuseOldServer(client)
     // The role may have a limit for our other processes; an index takes as long as it takes.
     await client.query('set statement_timeout = 0')
@@ -55,6 +59,15 @@ export async function migrateDatabase(
     // Also gives back the lock.
     await client.end()
   }
+}
+
+/** Its sessions are shared: a lock taken in one could never be given back, and keeps nobody out. */
+async function refusePooler(client: pg.Client): Promise<void> {
+  if (!(await isThroughPooler(client))) return
+  throw new OrderwheelError(
+    'database',
+    'Migrations need the server itself, and this connection goes through a pooler such as PgBouncer: set DIRECT_DATABASE_URL to the server and run "orderwheel migrate" again.',
+  )
 }
 
 async function refuseOldServer(client: pg.Client): Promise<void> {

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely'
 import pg from 'pg'
 
+import { setUpConnection } from './set-up-connection.ts'
 import type { Tables } from './tables.ts'
 
 /** Outside any transaction. A function that takes a `Tx` instead writes beside a business fact. */
@@ -22,8 +23,6 @@ export type DatabaseOptions = {
   maxConnections: number
   /** Called for each connection that breaks; the pool replaces it by itself. */
   onConnectionLost: (error: Error) => void
-  /** Through a transaction pooler the server's limits are the role's to set: it refuses them from us. */
-  throughPooler?: boolean
   /** Milliseconds until the server cancels a statement (57014). Default 30 000; 0: never. */
   statementTimeoutMs?: number
   /** Milliseconds until the server ends a session that holds an idle transaction (25P03). Default 15 000. */
@@ -35,8 +34,11 @@ export type DatabaseOptions = {
 /**
  * Opens a pool; connects on first use. A lost server is survived: the statement in flight fails, the
  * next one reconnects. A connection that cannot be had within 5 s fails the statement that waits for it.
+ * Through a transaction pooler the server's limits do not apply: there they are the role's to set.
  */
 export function openDatabase(options: DatabaseOptions): Database {
+  const statementMs = options.statementTimeoutMs ?? 30_000
+  const limits = serverLimits(options, statementMs)
   const pool = new pg.Pool({
     ...options.connection,
     application_name: options.applicationName,
@@ -46,7 +48,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     // A host that is gone without a word is noticed between statements: firewalls forget after minutes.
     keepAliveInitialDelayMillis: 10_000,
-    ...timeLimits(options),
+    // The server's answer says more than ours, so it gets a sixth longer (35 s) to arrive: ours is for a
+    // server that is gone without a word.
+    query_timeout: Math.ceil((statementMs * 7) / 6),
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, its types do not say so
+    onConnect: (client) => setUpConnection(client, limits),
   })
   // A client that breaks while a transaction has it is listened to by nobody else, and an error event
   // without a listener ends the process. The statement in flight, or the next one, rejects as well.
@@ -71,24 +77,12 @@ export function openDatabase(options: DatabaseOptions): Database {
  * somebody notices. Our transactions last tens of milliseconds, so 15 s of doing nothing inside one is no
  * pause for garbage; our slowest statement is far below 30 s, even on a server that has to read from disk.
  */
-function timeLimits(options: DatabaseOptions): pg.ClientConfig {
-  const statementMs = options.statementTimeoutMs ?? 30_000
+function serverLimits(options: DatabaseOptions, statementMs: number): Record<string, string> {
   return {
-    // The server's answer says more than ours, so it gets a sixth longer (35 s) to arrive: ours is for a
-    // server that is gone without a word.
-    query_timeout: Math.ceil((statementMs * 7) / 6),
-    ...(options.throughPooler ? {} : serverLimits(options, statementMs)),
-  }
-}
-
-function serverLimits(options: DatabaseOptions, statementMs: number): pg.ClientConfig {
-  return {
-    // node-postgres takes 0 for "not given", and the role may have a limit of its own.
-    ...(statementMs === 0
-      ? { options: '-c statement_timeout=0' }
-      : { statement_timeout: statementMs }),
-    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 15_000,
-    ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: options.lockTimeoutMs }),
+    // 0 as well: the role may have a limit of its own.
+    statement_timeout: `${statementMs}`,
+    idle_in_transaction_session_timeout: `${options.idleInTransactionTimeoutMs ?? 15_000}`,
+    ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: `${options.lockTimeoutMs}` }),
   }
 }
 

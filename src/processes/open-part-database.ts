@@ -1,4 +1,4 @@
-import { pooledDatabaseOf } from '#base/environment.ts'
+import { databaseOf } from '#base/environment.ts'
 import { openDatabase, type Database, type DatabaseOptions } from '#database/open-database.ts'
 
 import type { Setting } from './setting.ts'
@@ -11,7 +11,7 @@ export function openPartDatabase(
 ): Database {
   let closing = false
   const database = openDatabase({
-    ...pooledDatabaseOf(environment),
+    connection: databaseOf(environment),
     applicationName: `orderwheel-${part}`,
     maxConnections: environment.databasePoolSize,
     ...limits,

@@ -4,7 +4,6 @@ import {
   databaseOf,
   directDatabaseOf,
   environmentVariables,
-  pooledDatabaseOf,
   readEnvironment,
 } from '#base/environment.ts'
 
@@ -86,17 +85,14 @@ test('a command that needs a database says which variable names it', () => {
   expect(() => databaseOf(readEnvironment({}))).toThrow('DATABASE_URL is not set')
 })
 
-test('with DIRECT_DATABASE_URL the other one goes through a pooler, and notifications and migrations past it', () => {
+test('with DIRECT_DATABASE_URL notifications and migrations go past the pooler of the other one', () => {
   const DATABASE_URL = 'postgresql://app@pooler/shop'
   const DIRECT_DATABASE_URL = 'postgresql://app@db/shop'
-  const direct = readEnvironment({ DATABASE_URL })
   const pooled = readEnvironment({ DATABASE_URL, DIRECT_DATABASE_URL })
 
-  expect(pooledDatabaseOf(direct).throughPooler).toBe(false)
-  expect(directDatabaseOf(direct)).toEqual({ connectionString: DATABASE_URL })
-  expect(pooledDatabaseOf(pooled)).toEqual({
-    connection: { connectionString: DATABASE_URL },
-    throughPooler: true,
+  expect(directDatabaseOf(readEnvironment({ DATABASE_URL }))).toEqual({
+    connectionString: DATABASE_URL,
   })
+  expect(databaseOf(pooled)).toEqual({ connectionString: DATABASE_URL })
   expect(directDatabaseOf(pooled)).toEqual({ connectionString: DIRECT_DATABASE_URL })
 })

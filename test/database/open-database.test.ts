@@ -57,14 +57,6 @@ test('an installation may take as long as it takes, even where the role has a li
   expect(await limitsOf(open({ statementTimeoutMs: 0 }))).toEqual(['0', '15s', '0'])
 })
 
-test('through a pooler nothing is sent that it would refuse', async () => {
-  expect(await limitsOf(open({ throughPooler: true, lockTimeoutMs: 1_000 }))).toEqual([
-    '0',
-    '0',
-    '0',
-  ])
-})
-
 test('a statement behind a lock is refused when the time for it is over', async () => {
   const impatient = open({ lockTimeoutMs: 50 })
   await shop.db.transaction().execute(async (tx) => {
