@@ -37,6 +37,8 @@ export function startContender(file: string, options: ProcessOptions = {}): Cont
     send: (command) => void child.send(command),
     async stop() {
       child.kill('SIGTERM')
+      // The channel would keep it alive.
+      if (child.connected) child.disconnect()
       await ended
     },
   }
