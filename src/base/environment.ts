@@ -24,6 +24,12 @@ export const environmentVariables = [
     default: '10',
     description: 'Connections each of api, relay and worker may hold',
   },
+  {
+    name: 'ORDERWHEEL_STOP_SECONDS',
+    default: '10',
+    description:
+      'How long a process may take to stop; calls get all but 2 s. The platform must kill 4 s later or more',
+  },
   { name: 'PORT', default: '8080', description: 'Where the API listens' },
   {
     name: 'HOST',
@@ -68,6 +74,8 @@ export type Environment = {
   /** For LISTEN and migrations, when `database` goes through a transaction pooler. */
   directDatabase?: ClientConfig
   databasePoolSize: number
+  /** From the signal until a worker has handed back and settled; the process as a whole gets 3 s more. */
+  stopSeconds: number
   port: number
   host: string
   /** Absent when LOG_LEVEL is: what is normal depends on the command. */
@@ -97,6 +105,8 @@ export function readEnvironment(variables: Variables = process.env): Environment
     ...(directDatabase ? { directDatabase } : {}),
     // The relay listens, relays and looks after pg-boss at the same time.
     databasePoolSize: number('DATABASE_POOL_SIZE', 2, 1_000),
+    // Calls get all but 2 s of it. The longest call there may be takes an hour.
+    stopSeconds: number('ORDERWHEEL_STOP_SECONDS', 3, 3_602),
     port: number('PORT', 0, 65_535),
     host: text('HOST'),
     ...(logLevel ? { logLevel } : {}),

@@ -31,7 +31,7 @@ export type RunOptions = {
   stopping?: (signal: string) => void
   /** Called at the second signal, right before the process ends. */
   stoppingAtOnce?: () => void
-  /** Seconds for all parts together. Default 13: some platforms kill after 15. */
+  /** Seconds for the longest stage, usually the work. The others get 3 more. Default 10: some platforms kill after 15. */
   stopSeconds?: number
 }
 
@@ -69,7 +69,7 @@ export async function runUntilSignal(options: RunOptions): Promise<void> {
     else await ended.promise
   } finally {
     stopping = true
-    await stopAll(parts, options.stopSeconds ?? 13)
+    await stopAll(parts, (options.stopSeconds ?? 10) + 3)
     forget()
   }
 }

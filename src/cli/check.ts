@@ -2,6 +2,7 @@ import type { Variables } from '#base/environment.ts'
 import { describeTargets } from '#config/describe-targets.ts'
 import { listEnvironment, type EnvironmentVariable } from '#config/list-environment.ts'
 import { importDefinition, loadConfig } from '#config/load-config.ts'
+import { findCutShort } from '#deliveries/stop-deadline.ts'
 
 import { defineCommand } from './command.ts'
 
@@ -23,6 +24,8 @@ export const check = defineCommand({
     await Promise.all(targets.map((target) => target.close()))
     if (!values.verbose) for (const { name, kind } of targets) print(`${name} (${kind})`)
     for (const [kind, told] of Object.entries(routes)) print(`${kind} → ${told.join(', ')}`)
+    for (const { reason } of findCutShort(targets, environment.stopSeconds))
+      print(`Hint: ${reason}.`)
     print(`${path} is fine: ${targets.length} targets.`)
     return 0
   },

@@ -1,5 +1,6 @@
 import { defineCommand } from '#cli/command.ts'
 
+import { checkDeadlines } from './check-deadlines.ts'
 import { runProcess } from './run-process.ts'
 import type { Setting } from './setting.ts'
 import { startApi } from './start-api.ts'
@@ -15,6 +16,7 @@ export const all = defineCommand({
     runProcess(context, async (setting) => {
       // The api at once, its /readyz says why it is not ready; the others wait for the schema.
       await startApi(setting)
+      checkDeadlines(setting)
       await startBehind(setting)
     }),
 })

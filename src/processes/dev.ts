@@ -8,6 +8,7 @@ import { bringUpToDate } from '#cli/bring-up-to-date.ts'
 import { defineCommand, type Context } from '#cli/command.ts'
 import { explainDatabaseErrors, withConnections } from '#cli/with-database.ts'
 import { loadConfig } from '#config/load-config.ts'
+import { callSecondsAtStop } from '#deliveries/stop-deadline.ts'
 import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
 import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
@@ -37,7 +38,8 @@ export const dev = defineCommand({
     const logOf = await createDevLogs(context.environment.logLevel)
     await runUntilSignal({
       start: (run) => start({ context, speed, logOf, run }),
-      stopping: () => context.print(stopping),
+      stopSeconds: context.environment.stopSeconds,
+      stopping: () => context.print(describeStop(context.environment)),
       stoppingAtOnce: () => context.print('Stopped at once; the next start finishes the rest.'),
     })
     context.print('Stopped.')
@@ -45,8 +47,10 @@ export const dev = defineCommand({
   },
 })
 
-// The worker's stop deadline is 10 s; of those, 2 are for writing down what came of the calls.
-const stopping = '\nStopping: calls under way get up to 8 s. Ctrl-C again stops at once.'
+function describeStop({ stopSeconds }: Environment): string {
+  const seconds = callSecondsAtStop(stopSeconds)
+  return `\nStopping: calls under way get up to ${seconds} s. Ctrl-C again stops at once.`
+}
 
 /** The development keys are in the README, and the embedded server is nobody's to look after. */
 function refuseProduction({ production }: Environment): void {

@@ -27,6 +27,7 @@ export async function runProcess(
       await start({ environment, config, run, logOf })
     },
     ...(until ? { until } : {}),
+    stopSeconds: environment.stopSeconds,
   })
   return 0
 }

@@ -18,6 +18,7 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     log,
     targets: config.targets,
     ...(only ? { only } : {}),
+    stopSeconds: environment.stopSeconds,
     jobsAdded: (names) => notify(...names),
   })
   setting.run.add({ name: 'worker', stage: 'work', stop: () => worker.stop() })

@@ -5,6 +5,7 @@ import { suggestName } from '#config/suggest-name.ts'
 import { isTransient } from '#database/transient-error.ts'
 import type { Worker } from '#deliveries/run-worker.ts'
 
+import { checkDeadlines } from './check-deadlines.ts'
 import {
   deadlineAfter,
   maxSecondsOption,
@@ -36,6 +37,7 @@ export const worker = defineCommand({
     let started: { worker: Worker; setting: Setting } | undefined
     const start = async (setting: Setting) => {
       refuseUnknown(values.target, setting)
+      checkDeadlines(setting, values.target)
       const worker = await workUntil(deadline, setting, (limited) =>
         startWorker(limited, values.target),
       )

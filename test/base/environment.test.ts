@@ -16,6 +16,7 @@ test('an empty environment means the documented defaults', () => {
     simulatorPort: 3900,
     smtpPort: 2525,
     databasePoolSize: 10,
+    stopSeconds: 10,
     production: false,
   })
 })

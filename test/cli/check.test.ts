@@ -80,6 +80,17 @@ test('check --verbose shows them while variables are missing, too', async () => 
   expect(code).toBe(1)
 })
 
+test('check hints at calls that a stop would cut short, unless they get the time', async () => {
+  const hint = /^Hint: when the worker stops, calls of erp \(up to 30 s\), .* get 8 s; .*\.$/m
+
+  const short = await check(variables)
+  expect(short.output).toMatch(hint)
+  expect(short.code).toBe(0)
+  expect((await check({ ...variables, ORDERWHEEL_STOP_SECONDS: '32' })).output).not.toContain(
+    'Hint',
+  )
+})
+
 async function check(environment: Record<string, string>) {
   // Set to nothing, so that a .env of this checkout does not count.
   const empty = { DATABASE_URL: '', EMAIL_FROM: '', ERP_URL: '', TOKEN: '', SMTP_PASSWORD: '' }
