@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -97,31 +95,6 @@ test('a database that does not answer is a sentence, without a stack', async () 
 
   expect(output).toMatch(/^PostgreSQL cannot be reached: .*ECONNREFUSED.*\n$/)
   expect(output).not.toContain('secret')
-  expect(code).toBe(1)
-})
-
-test('a pooler that refuses our time limits is told with the variable to set', async () => {
-  const pooler = createServer((socket) => {
-    socket.on('error', () => {})
-    socket.once('data', () => {
-      const fields = 'SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0'
-      const head = Buffer.alloc(5)
-      head.write('E')
-      head.writeInt32BE(4 + fields.length, 1)
-      socket.end(Buffer.concat([head, Buffer.from(fields)]))
-    })
-  }).listen(0, '127.0.0.1')
-  await once(pooler, 'listening')
-  const { port } = pooler.address() as AddressInfo
-
-  const { code, output } = await run(['status'], {
-    DATABASE_URL: `postgresql://shop:secret@127.0.0.1:${port}/shop`,
-  })
-  pooler.close()
-
-  expect(output).toContain(
-    'unsupported startup parameter: statement_timeout: DATABASE_URL goes through a pooler, so set DIRECT_DATABASE_URL to the database itself.',
-  )
   expect(code).toBe(1)
 })
 
