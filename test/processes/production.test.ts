@@ -37,7 +37,7 @@ test('processes that start before the migration wait for it, saying why, and the
   database = await testDatabase({ template: 'template0' })
   const all = start(['all'])
   const [, url = ''] = await all.said(/listening at (http:[^"]+)/i)
-  await all.said(/Waiting for migration 0001-[^"]+: run \\"orderwheel migrate\\"/)
+  await all.said(/Waiting for migration \d{4}-[^"]+: run \\"orderwheel migrate\\"/)
   const early = await fetch(`${url}/readyz`)
   expect(early.status).toBe(503)
   expect(await early.text()).toContain('orderwheel migrate')
