@@ -1,10 +1,10 @@
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
-import { fillTargetOptions } from '#targets/target-options.ts'
 import type { TargetKind } from '#targets/target.ts'
 
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'
 import { findSchemaMistakes } from './find-schema-mistakes.ts'
+import { findWaitMistakes } from './find-wait-mistakes.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** Names a queue, a row and a command-line option. */
@@ -63,7 +63,7 @@ function checkOptions(
     ({ path, unknownOption }) => unknownOption || isMissing(missing, path),
   )
   const found = readable
-    ? [...targetKinds[kind].findMistakes(filled, place), ...findRetryMistakes(filled)]
+    ? [...targetKinds[kind].findMistakes(filled, place), ...findWaitMistakes(filled)]
     : []
   // What a missing variable would have given is reported once, as missing.
   const rest = [...fromSchema, ...found].filter(({ path }) => !isMissing(missing, path))
@@ -72,13 +72,6 @@ function checkOptions(
 
 function isMissing(missing: Mistake[], path: string): boolean {
   return missing.some((mistake) => mistake.path === path || mistake.path.startsWith(`${path}.`))
-}
-
-function findRetryMistakes(options: unknown): Mistake[] {
-  const { delaySeconds, maxDelaySeconds } = fillTargetOptions(options as object).retry
-  if (maxDelaySeconds >= delaySeconds) return []
-  const message = `is ${maxDelaySeconds}, less than retry.delaySeconds, which is ${delaySeconds}`
-  return [{ path: 'retry.maxDelaySeconds', message }]
 }
 
 function kindOf(definition: unknown): TargetKind | undefined {

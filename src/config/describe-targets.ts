@@ -1,4 +1,5 @@
-import { fillTargetOptions } from '#targets/target-options.ts'
+import { commonOptions, fillTargetOptions } from '#targets/target-options.ts'
+import type { TargetOptions } from '#targets/target.ts'
 
 import { fillInEnvironment, findReferences, type Environment } from './fill-in-environment.ts'
 import { hideSecrets } from './hide-secrets.ts'
@@ -34,16 +35,19 @@ function describeOptions(
   written: Record<string, unknown>,
   environment: Environment,
 ): Record<string, string> {
-  const { after, timeoutSeconds, concurrency, idempotent, retry, ...own } = written
-  const given = Object.entries({ ...defaults.get(kind), ...own }).map(([option, value]) => [
-    option,
-    sayMissing(value, environment) ??
-      hideSecrets(option, fillInEnvironment(value, environment).filled),
-  ])
-  const common = { after, timeoutSeconds, concurrency, idempotent, retry }
+  const isCommon = ([option]: [string, unknown]) => Object.hasOwn(commonOptions, option)
+  const common = Object.entries(written).filter(isCommon)
+  const own = Object.entries(written).filter((entry) => !isCommon(entry))
+  const given = Object.entries({ ...defaults.get(kind), ...Object.fromEntries(own) }).map(
+    ([option, value]) => [
+      option,
+      sayMissing(value, environment) ??
+        hideSecrets(option, fillInEnvironment(value, environment).filled),
+    ],
+  )
   return {
     ...Object.fromEntries(given),
-    ...describeCommon(membersOf(fillInEnvironment(common, environment).filled)),
+    ...describeCommon(Object.fromEntries(common), environment),
   }
 }
 
@@ -57,15 +61,26 @@ function sayMissing(value: unknown, environment: Environment): string | undefine
   return `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not set`
 }
 
-function describeCommon(written: Record<string, unknown>): Record<string, string> {
-  const { retry, after, ...rest } = fillTargetOptions(written)
-  return {
-    after: [after].flat().join(', ') || '-',
-    ...Object.fromEntries(Object.entries(rest).map(([option, value]) => [option, String(value)])),
-    retry: Object.entries(retry)
-      .map(([option, value]) => `${option} ${value}`)
-      .join(', '),
-  }
+function describeCommon(
+  written: Record<string, unknown>,
+  environment: Environment,
+): Record<string, string> {
+  const filled = fillTargetOptions(membersOf(fillInEnvironment(written, environment).filled))
+  return Object.fromEntries(
+    Object.entries(filled).map(([option, value]) => [
+      option,
+      sayMissing(written[option], environment) ?? describeValue(option, value),
+    ]),
+  )
+}
+
+function describeValue(option: string, value: TargetOptions[keyof TargetOptions]): string {
+  if (value === null) return option === 'circuit' ? 'never opens' : 'no limit'
+  if (Array.isArray(value)) return value.join(', ') || '-'
+  if (typeof value !== 'object') return String(value)
+  return Object.entries(value)
+    .map(([part, one]) => `${part} ${one}`)
+    .join(', ')
 }
 
 function membersOf(value: unknown): Record<string, unknown> {

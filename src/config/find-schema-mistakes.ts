@@ -57,6 +57,7 @@ function sayError(error: SchemaError, part: Part): string {
   if (error.keyword === 'type') return `must be ${nameType(error.params.type)}`
   if (error.keyword === 'enum') return `must be one of ${error.params.allowedValues.join(', ')}`
   if (error.keyword === 'minimum') return `must be at least ${error.params.limit}`
+  if (error.keyword === 'exclusiveMinimum') return `must be more than ${error.params.limit}`
   if (error.keyword === 'maximum') return `must be at most ${error.params.limit}`
   return error.message
 }

@@ -35,6 +35,8 @@ function branchOf(choice: SchemaError, error: SchemaError): string | undefined {
   return error.schemaPath.slice(prefix.length).split('/')[0]
 }
 
+/** `false` where an object may stand is a type of its own. */
 function isOfOtherType(choice: SchemaError, error: SchemaError): boolean {
-  return error.keyword === 'type' && error.instancePath === choice.instancePath
+  const aboutType = error.keyword === 'type' || error.keyword === 'const'
+  return aboutType && error.instancePath === choice.instancePath
 }

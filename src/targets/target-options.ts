@@ -1,6 +1,22 @@
 import { Type, type Static } from 'typebox'
 
-import { targetDefaults, type TargetOptions } from './target.ts'
+import { circuitDefaults, targetDefaults, type TargetOptions } from './target.ts'
+
+const priorities: TargetOptions['priority'][] = ['high', 'normal', 'low']
+
+const seconds = { minimum: 1, maximum: 3_600 }
+
+const Circuit = Type.Object(
+  {
+    failuresInARow: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+    failureRate: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    minimumCalls: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    windowSeconds: Type.Optional(Type.Integer(seconds)),
+    probeAfterSeconds: Type.Optional(Type.Integer(seconds)),
+    maxProbeAfterSeconds: Type.Optional(Type.Integer(seconds)),
+  },
+  { additionalProperties: false },
+)
 
 /** The options every kind of target takes, as the configuration file spells them. All optional. */
 export const commonOptions = {
@@ -13,7 +29,34 @@ export const commonOptions = {
     Type.Number({ minimum: 0.1, maximum: 3_600, description: 'Seconds for one whole call.' }),
   ),
   concurrency: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1_000, description: 'Calls at a time in each worker.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000,
+      description: 'Calls at a time by all workers together.',
+    }),
+  ),
+  rate: Type.Optional(
+    Type.Object(
+      {
+        max: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+        perSeconds: Type.Number({ minimum: 0.1, maximum: 86_400 }),
+      },
+      {
+        additionalProperties: false,
+        description: 'Calls that may begin in any so many seconds, by all workers together.',
+      },
+    ),
+  ),
+  circuit: Type.Optional(
+    Type.Union([Type.Literal(false), Circuit], {
+      description: 'When to stop calling a target that fails, for all workers. False: never.',
+    }),
+  ),
+  priority: Type.Optional(
+    Type.Unsafe<TargetOptions['priority']>({
+      enum: priorities,
+      description: 'Who goes first where a worker cannot serve all.',
+    }),
   ),
   idempotent: Type.Optional(
     Type.Boolean({ description: 'Whether a call may be repeated when its answer is unknown.' }),
@@ -39,9 +82,9 @@ export function fillTargetOptions(options: CommonOptions): TargetOptions {
     after: options.after ?? targetDefaults.after,
     timeoutSeconds: options.timeoutSeconds ?? targetDefaults.timeoutSeconds,
     concurrency: options.concurrency ?? targetDefaults.concurrency,
-    rate: targetDefaults.rate,
-    circuit: targetDefaults.circuit,
-    priority: targetDefaults.priority,
+    rate: options.rate ?? targetDefaults.rate,
+    circuit: options.circuit === false ? null : { ...circuitDefaults, ...options.circuit },
+    priority: options.priority ?? targetDefaults.priority,
     idempotent: options.idempotent ?? targetDefaults.idempotent,
     retry: { ...targetDefaults.retry, ...options.retry },
   }
