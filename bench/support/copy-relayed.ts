@@ -10,9 +10,9 @@ export const keepSeed = `
 
 /**
  * Copies the seed, numbered $1 … $2 of up to $3, as the relay would have written $4 at a time, the last ones at $5.
- * Batches lie 50 ms apart: a million has been waiting for up to 100 s.
+ * Batches lie 50 ms apart: a million has been waiting for up to 100 s. `unchecked`, until the commit: every
+ * row's parent is in this statement, so no foreign key has to be looked at.
  */
-// `unchecked`, until the commit: every row's parent is in this statement, so no foreign key has to be looked at.
 export const copyRelayed = `
   with unchecked as materialized (
     select set_config('session_replication_role', 'replica', true)
