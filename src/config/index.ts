@@ -1,7 +1,9 @@
 /** What a configuration file imports from `orderwheel`. */
+export { classifyAnswer } from '#targets/classify-answer.ts'
 export { custom, type CustomOptions, type Tell } from '#targets/custom.ts'
 export { email, type EmailOptions } from '#targets/email.ts'
 export { http, type HttpOptions } from '#targets/http.ts'
+export type { Lookup } from '#targets/lookup.ts'
 export {
   delivered,
   giveUp,

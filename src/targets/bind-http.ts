@@ -26,8 +26,11 @@ export class RequestFailed extends Error {
   }
 }
 
-/** `http` for one call: ends with the call's signal and carries its Idempotency-Key. */
-export function bindHttp(dispatcher: Dispatcher, { idempotencyKey, signal }: Call): BoundHttp {
+/** `http` for one call: ends with the call's signal, and carries its Idempotency-Key when there is one. */
+export function bindHttp(
+  dispatcher: Dispatcher,
+  { idempotencyKey, signal }: Pick<Call, 'signal'> & Partial<Pick<Call, 'idempotencyKey'>>,
+): BoundHttp {
   return async ({ url, method, headers, body }) => {
     const { bytes, contentType } = encodeBody(body ?? null)
     const exchange = await sendRequest(
@@ -37,7 +40,7 @@ export function bindHttp(dispatcher: Dispatcher, { idempotencyKey, signal }: Cal
         method: method ?? (bytes === null ? 'GET' : 'POST'),
         headers: {
           ...(contentType ? { 'content-type': contentType } : {}),
-          'idempotency-key': idempotencyKey,
+          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
           ...lowerCased(headers ?? {}),
         },
         body: bytes,

@@ -1,14 +1,16 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
 import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
+import { bindLookup, type Lookup } from './lookup.ts'
 import { openAgent } from './open-agent.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
 import { readOutcome, storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import { kindOfTarget, toldOf, type FromEnvironment, type TargetDefinition } from './target-kind.ts'
 import { commonOptions, fillTargetOptions } from './target-options.ts'
-import type { Call, TargetOptions } from './target.ts'
+import type { Call } from './target.ts'
+import { withinDeadline } from './within-deadline.ts'
 
 /**
  * What a custom target does. Nothing returned is *delivered*; thrown is *try again* with the error's
@@ -18,13 +20,20 @@ import type { Call, TargetOptions } from './target.ts'
 export type Tell = (call: Call & { http: BoundHttp }) => Promise<Outcome | void>
 
 const CustomOptions = Type.Object(
-  { tell: Type.Unsafe<Tell>({ type: 'function' }), ...commonOptions },
+  {
+    tell: Type.Unsafe<Tell>({ type: 'function' }),
+    lookup: Type.Optional(
+      Type.Unsafe<Lookup>({
+        type: 'function',
+        description: 'Asks whether the target has what an unanswered call may have told it.',
+      }),
+    ),
+    ...commonOptions,
+  },
   { additionalProperties: false },
 )
 
-export type CustomOptions = FromEnvironment<
-  Partial<Omit<TargetOptions, 'retry'> & { retry: Partial<TargetOptions['retry']> }>
->
+export type CustomOptions = FromEnvironment<Omit<Static<typeof CustomOptions>, 'tell'>>
 
 /** A target told by a function. It must end soon after `signal` aborts: it is not waited for longer. */
 export function custom(tell: Tell, options: CustomOptions = {}): TargetDefinition {
@@ -46,8 +55,12 @@ export const customKind = kindOfTarget({
         const tell = async () =>
           judge(name, await options.tell({ ...toldOf(call), signal: call.signal, http }))
         const outcome = tell().catch((error: unknown) => explainThrown(error, call.signal))
-        return untilAborted(outcome, call.signal)
+        // A function that does not look at its signal may have acted or may still: nobody knows.
+        return withinDeadline(outcome, call.signal, (reason) =>
+          uncertain(`did not end: ${reasonOf(reason)}`),
+        )
       },
+      ...bindLookup(name, options.lookup, ({ signal }) => bindHttp(agent, { signal })),
       close: () => agent.destroy(),
     }
   },
@@ -65,20 +78,4 @@ function explainThrown(error: unknown, signal: AbortSignal): Outcome {
   return signal.aborted
     ? uncertain(storableReason(`did not end: ${reasonOf(error)}`))
     : tryAgain(storableReason(reasonOf(error)))
-}
-
-/** A function that does not look at its signal may have acted or may still: nobody knows. */
-function untilAborted(outcome: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const abort = () => {
-      // One that does look at it gets the turn it needs to say more.
-      setImmediate(() => resolve(uncertain(`did not end: ${reasonOf(signal.reason)}`)))
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-    void outcome.then((known) => {
-      signal.removeEventListener('abort', abort)
-      resolve(known)
-    })
-  })
 }

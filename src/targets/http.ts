@@ -1,8 +1,10 @@
 import { Type, type Static } from 'typebox'
 
-import { classifyAnswer } from './classify-answer.ts'
+import { bindTargetHttp } from './bind-target-http.ts'
+import { classifyAnswer, notBeforeOf } from './classify-answer.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findUrlMistakes } from './find-url-mistakes.ts'
+import { bindLookup, type Lookup } from './lookup.ts'
 import { mapRequest, UnusableMapping } from './map-request.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
@@ -32,7 +34,7 @@ const HttpOptions = Type.Object(
     url: Type.String({ description: 'Where the request goes. Credentials in it become Basic.' }),
     /** Added to the url: `/orders/eid:WEB-10042`. */
     path: Type.Optional(Text),
-    method: Type.Optional(Type.Unsafe<Method>({ type: 'string', enum: methods })),
+    method: Type.Optional(Type.Unsafe<Method>({ enum: methods })),
     headers: Type.Optional(Headers),
     body: Type.Optional(
       Type.Unsafe<unknown>({
@@ -45,6 +47,14 @@ const HttpOptions = Type.Object(
       Type.Unsafe<(answer: HttpAnswer) => Outcome | undefined>({
         type: 'function',
         description: 'Says what an answer means; undefined leaves it to the status.',
+      }),
+    ),
+    lookup: Type.Optional(
+      Type.Unsafe<Lookup>({
+        type: 'function',
+        description:
+          'Asks whether the target has what an unanswered call may have told it. A url of its http that ' +
+          'starts with / is added to `url` and goes with `headers`.',
       }),
     ),
     ...commonOptions,
@@ -88,6 +98,7 @@ export const httpKind = kindOfTarget({
           throw error
         }
       },
+      ...bindLookup(name, options.lookup, (call) => bindTargetHttp(agent, name, options, call)),
       close: () => agent.destroy(),
     }
   },
@@ -112,7 +123,9 @@ function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
     const outcome = readOutcome(said)
     if (!outcome)
       return giveUp(`targets.${name}.answer returned something else than an outcome`, kept)
-    return outcome.answer ? outcome : { ...outcome, answer: kept }
+    // Most who say *try again* have looked at the body only.
+    const notBefore = outcome.kind === 'try-again' ? notBeforeOf(answer) : {}
+    return { ...notBefore, answer: kept, ...outcome }
   } catch (error) {
     return giveUp(storableReason(`targets.${name}.answer threw: ${reasonOf(error)}`), kept)
   }

@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
+import { addPath, sayClimbs } from './add-path.ts'
 import { encodeBody, type EncodedBody } from './encode-body.ts'
 import { reasonOf } from './reason-of.ts'
 import type { HttpRequest } from './send-request.ts'
@@ -48,36 +49,22 @@ function bodyOf(place: string, { method, body }: MappingOptions, told: Told): un
     : { message: told.message, order: told.order }
 }
 
-function mapUrl(name: string, options: MappingOptions, told: Told): URL {
-  const url = new URL(options.url)
-  const { path } = options
-  if (path === undefined) return url
+function mapUrl(name: string, { url, path }: MappingOptions, told: Told): URL {
+  if (path === undefined) return new URL(url)
   const place = `targets.${name}.path`
   const added: unknown = typeof path === 'function' ? run(place, () => path(told)) : path
   if (typeof added !== 'string') throw new UnusableMapping(`${place} must return a string`)
-  const whole = new URL(url)
-  const [pathname = '', ...query] = added.split('?')
-  const base = `${url.pathname.replace(/\/$/, '')}/`
-  whole.pathname = base + pathname.replace(/^\//, '')
-  if (climbs(pathname) || !whole.pathname.startsWith(base))
-    throw new UnusableMapping(`${place} has a segment "." or "..", which leads to another place`)
-  if (query.length > 0) whole.search = [url.search, query.join('?')].filter(Boolean).join('&')
+  const whole = addPath(url, added)
+  if (!whole) throw new UnusableMapping(`${place} ${sayClimbs}`)
   return whole
 }
 
-/**
- * What a path is made of may come from the buyer: `/customers/${id}` must not become another request. Looks
- * behind what URLs and careless servers see through: escapes, backslashes, and the controls that URL drops.
- */
-function climbs(pathname: string): boolean {
-  const seen = pathname
-    .replaceAll(/[\t\n\r]/g, '')
-    .replaceAll(/%2e/gi, '.')
-    .replaceAll(/%2f|%5c|\\/gi, '/')
-  return seen.split('/').some((segment) => segment === '.' || segment === '..')
-}
-
-function mapHeaders(name: string, { headers = {} }: MappingOptions, told: Told) {
+/** Names in lower case. Throws UnusableMapping. */
+export function mapHeaders(
+  name: string,
+  { headers = {} }: Pick<MappingOptions, 'headers'>,
+  told: Told,
+): Record<string, string> {
   const place = `targets.${name}.headers`
   const mapped: unknown = typeof headers === 'function' ? run(place, () => headers(told)) : headers
   if (typeof mapped !== 'object' || mapped === null) {

@@ -6,14 +6,23 @@ import { getSystemErrorName } from 'node:util'
  * address of a system inside, or an excerpt of what it answered (`answer` keeps that, for operators).
  */
 export function reasonOf(thrown: unknown): string {
-  if (thrown instanceof AggregateError && thrown.message === '') return reasonOf(thrown.errors[0])
+  try {
+    return explain(thrown)
+  } catch {
+    // A message that is an object, a cause that is its own: code of others throws anything.
+    return 'what was thrown cannot be read'
+  }
+}
+
+function explain(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === '') return explain(thrown.errors[0])
   if (!(thrown instanceof Error)) return withoutAddresses(String(thrown))
   // A deadline and a worker that stops are the same: no more time.
   if (thrown instanceof DOMException) return 'out of time'
   // JSON.parse quotes what it was given.
   if (thrown instanceof SyntaxError) return 'what was read is not JSON, or not as it should be'
   // fetch says what happened in the cause only.
-  if (thrown.message === 'fetch failed' && thrown.cause) return reasonOf(thrown.cause)
+  if (thrown.message === 'fetch failed' && thrown.cause) return explain(thrown.cause)
   return reasonOfSystem(thrown) ?? withoutAddresses(thrown.message)
 }
 

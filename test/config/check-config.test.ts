@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { checkConfig } from '#config/check-config.ts'
 import { custom, email, env, http, webhook } from '#config/index.ts'
-import { targetDefaults } from '#targets/target.ts'
+import { circuitDefaults, targetDefaults } from '#targets/target.ts'
 
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 const url = 'https://erp.example.com/orders'
@@ -22,13 +22,18 @@ test('a configuration without mistakes becomes targets with every default filled
     {
       targets: {
         erp: http({ url: env('ERP_URL'), retry: { attempts: 5 } }),
-        mail: email({ ...mail, after: ['erp'] }),
-        partner: webhook({ url, secret: env('PARTNER_SECRET') }),
-        loyalty: custom(async () => {}, { timeoutSeconds: 5, idempotent: false }),
+        mail: email({ ...mail, after: ['erp'], priority: env('PRIORITY') }),
+        partner: webhook({ url, secret: env('PARTNER_SECRET'), rate: { max: 1, perSeconds: 0.1 } }),
+        loyalty: custom(async () => {}, {
+          timeoutSeconds: 5,
+          idempotent: false,
+          circuit: { failuresInARow: 1, maxProbeAfterSeconds: 5 },
+        }),
+        stock: custom(async () => {}, { circuit: false, priority: 'low' }),
       },
       routes: { 'order.placed': ['erp', 'mail', 'partner', 'loyalty'], 'order.cancelled': ['erp'] },
     },
-    { ERP_URL: url, PARTNER_SECRET: `${secret} ${secret}` },
+    { ERP_URL: url, PARTNER_SECRET: `${secret} ${secret}`, PRIORITY: 'high' },
   )
   expect(targets).toMatchObject([
     {
@@ -37,9 +42,17 @@ test('a configuration without mistakes becomes targets with every default filled
       kind: 'http',
       retry: { ...targetDefaults.retry, attempts: 5 },
     },
-    { ...targetDefaults, name: 'mail', kind: 'email', after: ['erp'] },
-    { ...targetDefaults, name: 'partner', kind: 'webhook' },
-    { ...targetDefaults, name: 'loyalty', kind: 'custom', timeoutSeconds: 5, idempotent: false },
+    { ...targetDefaults, name: 'mail', kind: 'email', after: ['erp'], priority: 'high' },
+    { ...targetDefaults, name: 'partner', kind: 'webhook', rate: { max: 1, perSeconds: 0.1 } },
+    {
+      ...targetDefaults,
+      name: 'loyalty',
+      kind: 'custom',
+      timeoutSeconds: 5,
+      idempotent: false,
+      circuit: { ...circuitDefaults, failuresInARow: 1, maxProbeAfterSeconds: 5 },
+    },
+    { ...targetDefaults, name: 'stock', kind: 'custom', circuit: null, priority: 'low' },
   ])
   expect(routes['order.cancelled']).toEqual(['erp'])
   for (const target of targets) await target.close()
@@ -86,18 +99,61 @@ test.each([
   [{ answer: 'ok' }, 'answer: must be a function'],
   [{ headers: 'x: y' }, 'headers: must be an object or a function'],
   [{ headers: { 'x-shop': 3 } }, 'headers.x-shop: must be text or a function'],
-  [{ retry: { delay: 3 } }, 'retry.delay: is not an option of http()'],
+  [{ retry: { wait: 3 } }, 'retry.wait: is not an option of http()'],
+  [{ retry: { delay: 3 } }, 'retry.delay: is not an option of http(); did you mean delaySeconds?'],
   [
     { retry: { maxDelaySecond: 3 } },
     'retry.maxDelaySecond: is not an option of http(); did you mean maxDelaySeconds?',
   ],
   [
     { retry: { delaySeconds: 60, maxDelaySeconds: 30 } },
-    'retry.maxDelaySeconds: is 30, less than retry.delaySeconds, which is 60',
+    'retry.maxDelaySeconds: is 30, less than retry.delaySeconds, which is 60; make it 60 or more',
   ],
   [
     { retry: { delaySeconds: 7200 } },
-    'retry.maxDelaySeconds: is 3600, less than retry.delaySeconds, which is 7200',
+    'retry.maxDelaySeconds: is 3600, less than retry.delaySeconds, which is 7200; make it 7200 or more',
+  ],
+  [{ lookup: true }, 'lookup: must be a function'],
+  [{ method: 5 }, 'method: must be one of GET, POST, PUT, PATCH, DELETE'],
+  [{ priority: 'hihg' }, 'priority: must be one of high, normal, low'],
+  [{ priority: 1 }, 'priority: must be one of high, normal, low'],
+  [{ rate: 10 }, 'rate: must be an object'],
+  [{ rate: { max: 10 } }, 'rate.perSeconds: is missing'],
+  [{ rate: { max: 0, perSeconds: 1 } }, 'rate.max: must be at least 1'],
+  [{ rate: { max: 1_000_001, perSeconds: 1 } }, 'rate.max: must be at most 1000000'],
+  [{ rate: { max: 1.5, perSeconds: 1 } }, 'rate.max: must be a whole number'],
+  [{ rate: { max: 1, perSeconds: 0 } }, 'rate.perSeconds: must be at least 0.1'],
+  [{ rate: { max: 1, perSeconds: 86_401 } }, 'rate.perSeconds: must be at most 86400'],
+  [
+    { rate: { max: 1, perSeconds: 1, perMinutes: 1 } },
+    'rate.perMinutes: is not an option of http()',
+  ],
+  [{ circuit: true }, 'circuit: must be false or an object'],
+  [{ circuit: 'off' }, 'circuit: must be false or an object'],
+  [{ circuit: { failuresInARow: 0 } }, 'circuit.failuresInARow: must be at least 1'],
+  [{ circuit: { failuresInARow: 1_001 } }, 'circuit.failuresInARow: must be at most 1000'],
+  [{ circuit: { failureRate: 0 } }, 'circuit.failureRate: must be more than 0'],
+  [{ circuit: { failureRate: 50 } }, 'circuit.failureRate: must be at most 1'],
+  [{ circuit: { minimumCalls: 0 } }, 'circuit.minimumCalls: must be at least 1'],
+  [{ circuit: { minimumCalls: 10_001 } }, 'circuit.minimumCalls: must be at most 10000'],
+  [{ circuit: { windowSeconds: 0 } }, 'circuit.windowSeconds: must be at least 1'],
+  [{ circuit: { windowSeconds: 3_601 } }, 'circuit.windowSeconds: must be at most 3600'],
+  [{ circuit: { probeAfterSeconds: 0 } }, 'circuit.probeAfterSeconds: must be at least 1'],
+  [
+    { circuit: { maxProbeAfterSeconds: 3_601 } },
+    'circuit.maxProbeAfterSeconds: must be at most 3600',
+  ],
+  [
+    { circuit: { probeAfter: 10 } },
+    'circuit.probeAfter: is not an option of http(); did you mean probeAfterSeconds?',
+  ],
+  [
+    { circuit: { probeAfterSeconds: 120 } },
+    'circuit.maxProbeAfterSeconds: is 60, less than circuit.probeAfterSeconds, which is 120; make it 120 or more',
+  ],
+  [
+    { circuit: { maxProbeAfterSeconds: 4 } },
+    'circuit.maxProbeAfterSeconds: is 4, less than circuit.probeAfterSeconds, which is 5; make it 5 or more',
   ],
   [{ url: undefined }, 'url: is missing'],
   [{ url: '' }, 'url: is not a complete address like https://erp.example.com/orders'],

@@ -45,3 +45,16 @@ test.each<[string, (servers: { url: string; smtp: string }) => TargetDefinition]
     expect(getEventListeners(signal, 'abort')).toEqual([])
   }
 })
+
+test.each<[string, (url: string) => TargetDefinition]>([
+  ['http', (url) => http({ url, lookup: async ({ http }) => Boolean(await http({ url: '/' })) })],
+  ['custom', () => custom(async () => {}, { lookup: async () => true })],
+])('a lookup of %s that has ended costs no memory', async (_kind, define) => {
+  const { url } = await startReceiver((response) => response.end())
+  const { signal } = new AbortController()
+
+  const target = createTarget('erp', define(url))
+  expect(await target.lookup?.(exampleCall({ signal }))).toEqual({ kind: 'known' })
+
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+})

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 
+import { classifyAnswer } from '#targets/classify-answer.ts'
 import { custom } from '#targets/custom.ts'
 import { delivered, giveUp, tryAgain } from '#targets/outcome.ts'
 
@@ -94,6 +95,22 @@ test('http carries the key of the delivery and reads the answer', async () => {
     { method: 'GET', path: '/customers/C-1', headers: { 'idempotency-key': call.idempotencyKey } },
     { method: 'POST', body: '{"add":7}', headers: { 'x-shop': 'demo' } },
   ])
+})
+
+test('a function may leave what an answer means to its status, Retry-After included', async () => {
+  const points = await startReceiver((response) =>
+    response.writeHead(503, { 'retry-after': '3' }).end('later'),
+  )
+  const target = createTarget(
+    'loyalty',
+    custom(async ({ http }) => classifyAnswer(await http({ url: points.url }))),
+  )
+  expect(await target.call(exampleCall())).toEqual({
+    kind: 'try-again',
+    reason: 'answered 503',
+    notBeforeSeconds: 3,
+    answer: { status: 503, text: 'later' },
+  })
 })
 
 test('a request of http that was not sent is tried again; one that was not answered is uncertain', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { http } from '#targets/http.ts'
-import { giveUp } from '#targets/outcome.ts'
+import { giveUp, tryAgain } from '#targets/outcome.ts'
 import { maxAnswerBytes } from '#targets/send-request.ts'
 
 import { createDeadline } from './support/create-deadline.ts'
@@ -72,6 +72,32 @@ test('429 with Retry-After: 3 is not asked again before 3 seconds', async () => 
     reason: 'answered 429',
     notBeforeSeconds: 3,
     answer: { status: 429, text: 'slow down' },
+  })
+})
+
+test('an answer function that says try again keeps the Retry-After, or says another', async () => {
+  const erp = await startReceiver((response) =>
+    response.writeHead(429, { 'retry-after': '3' }).end('{"error":"Application_Busy"}'),
+  )
+  const answer = () => tryAgain('busy')
+  expect(
+    await createTarget('erp', http({ url: erp.url, answer })).call(exampleCall()),
+  ).toMatchObject({ kind: 'try-again', reason: 'busy', notBeforeSeconds: 3 })
+  const later = () => tryAgain('busy', { notBeforeSeconds: 60, answer: { text: 'read' } })
+  expect(
+    await createTarget('erp', http({ url: erp.url, answer: later })).call(exampleCall()),
+  ).toEqual({ kind: 'try-again', reason: 'busy', notBeforeSeconds: 60, answer: { text: 'read' } })
+})
+
+test('a Retry-After that is about one order does not hold back the target', async () => {
+  const erp = await startReceiver((response) =>
+    response.writeHead(409, { 'retry-after': '3' }).end('still being booked'),
+  )
+  const target = createTarget('erp', http({ url: erp.url, answer: () => tryAgain('booking') }))
+  expect(await target.call(exampleCall())).toEqual({
+    kind: 'try-again',
+    reason: 'booking',
+    answer: { status: 409, text: 'still being booked' },
   })
 })
 

@@ -75,3 +75,17 @@ test('what undici tried to connect to is not told', () => {
   )
   expect(reasonOf(error)).toBe('Connect Timeout Error')
 })
+
+test.each([
+  [Object.assign(new Error('x'), { message: { code: 7 } })],
+  [Object.create(null) as unknown],
+  [causedByItself()],
+])('whatever is thrown has a reason', (thrown) => {
+  expect(reasonOf(thrown)).toBe('what was thrown cannot be read')
+})
+
+function causedByItself(): Error {
+  const error = new Error('fetch failed')
+  error.cause = error
+  return error
+}
