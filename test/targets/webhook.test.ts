@@ -1,3 +1,4 @@
+import { subscribe } from 'node:diagnostics_channel'
 import type { LookupFunction } from 'node:net'
 
 import { Webhook as StandardWebhook } from 'standardwebhooks'
@@ -6,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { createWebhook, webhook } from '#targets/webhook.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { createTarget } from './support/create-target.ts'
 import { exampleCall } from './support/example-call.ts'
 import { startReceiver, type Received } from './support/start-receiver.ts'
@@ -53,6 +55,20 @@ test('every attempt carries the same webhook-id, without a dot', async () => {
     'msg_abc',
     'msg_abc',
   ])
+})
+
+test('a partner that asks for time is not told before', async () => {
+  const partner = await startReceiver((response) =>
+    response.writeHead(503, { 'retry-after': '7200' }).end(),
+  )
+  const target = createTarget(
+    'partner-webhook',
+    webhook({ url: partner.url, secret: oldSecret, allowPrivate }),
+  )
+  expect(await target.call(exampleCall())).toMatchObject({
+    kind: 'try-again',
+    notBeforeSeconds: 3_600,
+  })
 })
 
 test('a payload of one’s own is signed as it is sent', async () => {
@@ -216,17 +232,20 @@ test('a call whose deadline passed while connecting is not sent later', async ()
     kind: 'try-again',
     reason: 'not sent: out of time',
   })
+  const connected = new Promise((resolve) => subscribe('undici:client:connected', resolve))
   connect?.()
-  // With one connection at a time, the next call's answer comes after whatever the first one had to send.
+  await connected
   expect(await target.call(exampleCall({ idempotencyKey: 'second' }))).toMatchObject({
     kind: 'delivered',
   })
+  // The first one's connection is closed: whatever it had to send has arrived.
+  await eventually(async () => (await partner.connections()) === 1)
   expect(partner.received.map(({ headers }) => headers['idempotency-key'])).toEqual(['second'])
 })
 
 function webhookWithLookup(port: number, lookup: LookupFunction, allowed: string | string[] = []) {
   const url = `http://partner.example:${port}`
-  const options = { url, secret: oldSecret, allowPrivate: allowed, concurrency: 1 }
+  const options = { url, secret: oldSecret, allowPrivate: allowed }
   const target = createWebhook('partner-webhook', options, lookup)
   onTestFinished(() => target.close())
   return target

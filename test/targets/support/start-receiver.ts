@@ -36,7 +36,9 @@ export async function startReceiver(
     await new Promise((resolve) => server.close(resolve))
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, received }
+  const connections = () =>
+    new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)))
+  return { url: `http://127.0.0.1:${port}`, port, received, connections }
 }
 
 /** A port nobody listens on. */
