@@ -10,9 +10,9 @@ export type Listener = { close(): Promise<void> }
 export type ListenOptions = {
   /** A direct connection: LISTEN does not work through a transaction pooler. */
   connection: pg.ClientConfig
-  channel: Channel
-  /** The notification's payload; '' after each (re)connection, since some may have been missed. */
-  onNotification(payload: string): void
+  channels: readonly Channel[]
+  /** The notification's payload; '' on each channel after each (re)connection, since some may have been missed. */
+  onNotification(payload: string, channel: Channel): void
   applicationName: string
   log: Log
 }
@@ -47,21 +47,29 @@ export function listen(options: ListenOptions): Listener {
     }
     next.on('error', reconnect)
     next.on('end', reconnect)
-    next.on('notification', (message) => options.onNotification(message.payload ?? ''))
+    next.on('notification', ({ payload = '', channel }) => {
+      const known = options.channels.find((name) => name === channel)
+      if (known) options.onNotification(payload, known)
+    })
     try {
       await next.connect()
       if (await isThroughPooler(next)) {
         options.log.info(
-          { channel: options.channel },
+          { channels: options.channels },
           'no listening through a pooler, polling instead',
         )
         await close()
         return
       }
-      await next.query(`listen ${options.channel}`)
-      options.onNotification('')
+      for (const channel of options.channels) {
+        await next.query(`listen ${channel}`)
+        options.onNotification('', channel)
+      }
     } catch (error) {
-      options.log.debug({ err: error, channel: options.channel }, 'cannot listen, polling instead')
+      options.log.debug(
+        { err: error, channels: options.channels },
+        'cannot listen, polling instead',
+      )
       reconnect()
     }
   }

@@ -11,10 +11,10 @@ export async function buryDeliveries(
   dead: readonly Settlement[],
 ): Promise<void> {
   if (dead.length === 0) return
-  const letters = dead.map(({ delivery, reason }) => ({
+  const letters = dead.map(({ delivery, attempt }) => ({
     message_id: delivery.message.id,
     order_id: delivery.order.id,
-    reason: reason ?? 'No reason given.',
+    reason: attempt?.reason ?? 'No reason given.',
   }))
   await sql`
     insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts)

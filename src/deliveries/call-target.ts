@@ -1,71 +1,90 @@
-import { type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
+import { delivered, type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
 import { reasonOf } from '#targets/reason-of.ts'
-import type { Target } from '#targets/target.ts'
+import type { Call, Target } from '#targets/target.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 
 /** An attempt's end: what the target answered, or that the worker stopped before it did. */
 export type CallEnd = {
   outcome: Outcome | { kind: 'handed-back'; reason: string }
+  /** The target may have been told, which its lookup has to say before it is called again. */
+  askFirst: boolean
   durationMs: number
 }
 
+export type CallUnderWay = {
+  /** Never rejects. Comes within the target's deadline, or shortly after `cut`. */
+  end: Promise<CallEnd>
+  /** Ends the call early: the worker stops, or the delivery is another's now. */
+  cut: () => void
+}
+
 /**
- * Makes one call, with no transaction or connection open. Ends within the target's deadline, or
- * shortly after `stopping` aborts, even when the target's code ignores its signal. Never throws.
+ * Makes one call, with no transaction or connection open. It ends at the target's deadline even when the
+ * target's code ignores its signal.
  */
-export async function callTarget(
-  target: Target,
-  delivery: ClaimedDelivery,
-  stopping: AbortSignal,
-): Promise<CallEnd> {
+export function callTarget(target: Target, delivery: ClaimedDelivery): CallUnderWay {
   const began = performance.now()
-  const deadline = new AbortController()
-  const ended = new AbortController()
-  const timer = setTimeout(() => deadline.abort(), target.timeoutSeconds * 1_000)
-  const signal = AbortSignal.any([deadline.signal, stopping])
-  try {
-    const outcome = await Promise.race([
-      answer(target, delivery, signal),
-      unanswered(target, signal, ended.signal),
-    ])
-    const durationMs = Math.round(performance.now() - began)
-    const stopped = stopping.aborted && !deadline.signal.aborted
-    return { outcome: stopped ? handBack(target, outcome) : outcome, durationMs }
-  } finally {
-    clearTimeout(timer)
-    ended.abort()
+  const controller = new AbortController()
+  const { promise, resolve } = Promise.withResolvers<Told>()
+  let grace: NodeJS.Timeout | undefined
+  let isCut = false
+  const abort = () => {
+    if (controller.signal.aborted) return
+    controller.abort()
+    grace = setTimeout(() => resolve({ outcome: uncertain(noAnswer(target)) }), graceMs)
   }
-}
-
-/** The same for every attempt of a delivery, and different for every target. */
-function idempotencyKey(target: string, messageId: string): string {
-  return `${target}-${messageId}`
-}
-
-async function answer(
-  target: Target,
-  { order, message, attempt }: ClaimedDelivery,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const key = idempotencyKey(target.name, message.id)
-  try {
-    return await target.call({ order, message, attempt, idempotencyKey: key, signal })
-  } catch (error) {
-    return signal.aborted ? uncertain(noAnswer(target)) : tryAgain(reasonOf(error))
+  const deadline = setTimeout(abort, target.timeoutSeconds * 1_000)
+  void tell(target, delivery, controller.signal).then(resolve)
+  return {
+    end: promise.then(({ outcome, askFirst }) => {
+      clearTimeout(deadline)
+      clearTimeout(grace)
+      return {
+        outcome: isCut ? handBack(target, outcome) : outcome,
+        askFirst: askFirst ?? outcome.kind === 'uncertain',
+        durationMs: Math.round(performance.now() - began),
+      }
+    }),
+    cut() {
+      isCut ||= !controller.signal.aborted
+      abort()
+    },
   }
 }
 
 // Time for a well-behaved target to say itself how far it got when its signal aborted.
 const graceMs = 500
 
-// `ended` takes the listener off again: a composite signal lives for as long as it has one.
-function unanswered(target: Target, signal: AbortSignal, ended: AbortSignal): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const giveGrace = () => setTimeout(() => resolve(uncertain(noAnswer(target))), graceMs)
-    if (signal.aborted) giveGrace()
-    else signal.addEventListener('abort', giveGrace, { once: true, signal: ended })
-  })
+type Told = { outcome: Outcome; askFirst?: boolean }
+
+/** Asks first when the previous attempt may have reached the target and the target can be asked. */
+async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSignal): Promise<Told> {
+  const { order, message, attempt } = delivery
+  const call: Call = {
+    order,
+    message,
+    attempt,
+    idempotencyKey: idempotencyKey(target.name, message.id),
+    signal,
+  }
+  try {
+    if (delivery.askFirst && target.lookup) {
+      const found = await target.lookup(call)
+      if (found.kind === 'known') return { outcome: delivered(found.answer) }
+      // Still unknown: whatever comes of this attempt, the next one asks again.
+      if (found.kind === 'no-answer') return { outcome: tryAgain(found.reason), askFirst: true }
+    }
+    return { outcome: await target.call(call) }
+  } catch (error) {
+    const outcome = signal.aborted ? uncertain(noAnswer(target)) : tryAgain(reasonOf(error))
+    return { outcome }
+  }
+}
+
+/** The same for every attempt of a delivery, and different for every target. */
+function idempotencyKey(target: string, messageId: string): string {
+  return `${target}-${messageId}`
 }
 
 function noAnswer(target: Target): string {

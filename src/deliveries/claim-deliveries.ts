@@ -2,12 +2,13 @@ import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
 import type { Order } from '#messages/order.ts'
-import { type HeldJob, endJobs, takeJobs } from '#queues/jobs.ts'
+import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
 import type { MessageToTell, OrderToTell } from '#targets/target.ts'
 
+import { recordAbandoned } from './record-abandoned.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
-/** A delivery in this worker's hands: its job is fetched and its attempt has begun. */
+/** A delivery in this worker's hands: its job is fetched. */
 export type ClaimedDelivery = {
   job: HeldJob
   /** The attempt's number, 1 for the first. */
@@ -16,98 +17,96 @@ export type ClaimedDelivery = {
   charged: number
   /** The previous attempt's worker died or lost the job: whether the target was told is unknown. */
   afterAbandoned: boolean
+  /** An earlier attempt may have reached the target: its lookup, if it has one, is asked first. */
+  askFirst: boolean
+  /** Another delivery of the order waits for this one. */
+  awaited: boolean
   order: OrderToTell
   message: MessageToTell
 }
 
 /**
- * Takes up to `count` due deliveries of a target in one transaction: fetches their jobs, marks them
- * `active`, and records the attempt that a lost worker left behind. What is committed here is what a
- * later claim knows if this worker dies.
+ * Takes due deliveries of a target in one transaction: fetches their jobs, reads what is to be told, and
+ * records the attempts that lost workers left behind. The job alone says that a delivery is being worked on,
+ * and pg-boss counts how often it was fetched: a later claim that finds one fetch more than attempts knows
+ * that this worker died.
  */
 export async function claimDeliveries(
-  { db, boss, worker }: Pick<WorkerDeps, 'db' | 'boss' | 'worker'>,
-  { target, count }: { target: string; count: number },
+  { db, boss }: Pick<WorkerDeps, 'db' | 'boss'>,
+  wanted: JobsWanted,
 ): Promise<ClaimedDelivery[]> {
   return db.transaction().execute(async (tx) => {
-    const jobs = await takeJobs(tx, boss, { queue: target, count })
+    const jobs = await takeJobs(tx, boss, wanted)
     if (jobs.length === 0) return []
-    const rows = await beginAttempts(tx, { target, worker, ids: jobs.map((job) => job.id) })
-    const begun = new Map(rows.map((row) => [row.messageId, row]))
+    const rows = await readDeliveries(tx, wanted.queue, jobs)
+    const byId = new Map(rows.map((row) => [row.messageId, row]))
     // A job without an open delivery was settled by hand or never was ours: nothing to tell.
-    const orphans = jobs.filter((job) => !begun.has(job.id))
+    const orphans = jobs.filter((job) => !byId.has(job.id))
     const ends = orphans.map((job) => ({ job, end: { kind: 'cancel' } as const }))
-    await endJobs(tx, boss, { queue: target, ends })
-    return jobs.flatMap((job) => {
-      const row = begun.get(job.id)
+    await endJobs(tx, boss, { queue: wanted.queue, ends })
+    const claimed = jobs.flatMap((job) => {
+      const row = byId.get(job.id)
       return row ? [toClaimed(job, row)] : []
     })
+    await recordAbandoned(
+      tx,
+      wanted.queue,
+      claimed.filter(({ afterAbandoned }) => afterAbandoned),
+    )
+    return claimed
   })
 }
 
-type BegunAttempt = {
+type Row = {
   messageId: string
-  attempt: number
-  uncharged: number
-  wasActive: boolean
   orderId: string
+  attempts: number
+  uncharged: number
+  lastFetch: number
+  askFirst: boolean
+  awaited: boolean
   kind: string
   payload: unknown
-  createdAt: Date
+  createdAt: string
   document: Order
-  receivedAt: Date
+  receivedAt: string
 }
 
-// Rows are locked in the order every other transaction locks them, so that two cannot deadlock.
-async function beginAttempts(
-  tx: Tx,
-  { target, worker, ids }: { target: string; worker: string; ids: string[] },
-): Promise<BegunAttempt[]> {
-  const { rows } = await sql<BegunAttempt>`
-    with locked as (
-      select message_id from orderwheel.deliveries
-       where message_id = any(${ids}::uuid[]) and target = ${target} and settled_at is null
-       order by message_id
-         for update
-    ), begun as (
-      update orderwheel.deliveries d
-         set state = 'active', attempts = d.attempts + 1, started_at = now(), worker = ${worker}
-        from locked
-       where d.message_id = locked.message_id and d.target = ${target}
-      returning d.message_id, d.order_id, d.attempts, d.uncharged,
-                old.state as old_state, old.started_at as old_started_at, old.worker as old_worker
-    ), abandoned as (
-      insert into orderwheel.delivery_attempts
-             (message_id, target, number, started_at, outcome, reason, worker)
-      select message_id, ${target}, attempts - 1, coalesce(old_started_at, now()), 'abandoned',
-             'The worker stopped answering; whether the target was told is unknown.',
-             coalesce(old_worker, 'unknown')
-        from begun
-       where old_state = 'active' and attempts > 1
-      on conflict do nothing -- a state changed by hand: the attempt is recorded already
-    )
-    select b.message_id as "messageId", b.attempts as attempt, b.uncharged,
-           b.old_state = 'active' as "wasActive", b.order_id as "orderId",
-           m.kind, m.payload, m.created_at as "createdAt",
-           o.document, o.received_at as "receivedAt"
-      from begun b
-      join orderwheel.messages m on m.id = b.message_id
-      join orderwheel.orders o on o.id = b.order_id`.execute(tx)
+// Nothing is locked: the job, which is, keeps everybody else away. Times come as ISO 8601 text.
+async function readDeliveries(tx: Tx, target: string, jobs: readonly HeldJob[]): Promise<Row[]> {
+  const ids = `{${jobs.map((job) => job.id).join(',')}}`
+  const iso = sql.lit('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  const { rows } = await sql<Row>`
+    select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
+           d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, m.kind, m.payload,
+           to_char(m.created_at at time zone 'UTC', ${iso}) as "createdAt",
+           o.document, to_char(o.received_at at time zone 'UTC', ${iso}) as "receivedAt"
+      from orderwheel.deliveries d
+      join orderwheel.messages m on m.id = d.message_id
+      join orderwheel.orders o on o.id = d.order_id
+     where d.message_id = any(${ids}::uuid[]) and d.target = ${target} and d.settled_at is null`.execute(
+    tx,
+  )
   return rows
 }
 
-function toClaimed(job: HeldJob, row: BegunAttempt): ClaimedDelivery {
+function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
+  // Each fetch is an attempt; those between the last recorded one and this one were lost.
+  const lost = Math.max(0, job.retryCount - row.lastFetch - 1)
+  const attempt = row.attempts + lost + 1
   return {
     job,
-    attempt: row.attempt,
-    charged: row.attempt - row.uncharged,
-    afterAbandoned: row.wasActive,
-    order: { ...row.document, id: row.orderId, receivedAt: row.receivedAt.toISOString() },
+    attempt,
+    charged: attempt - row.uncharged,
+    afterAbandoned: lost > 0,
+    askFirst: row.askFirst || lost > 0,
+    awaited: row.awaited,
+    order: { ...row.document, id: row.orderId, receivedAt: row.receivedAt },
     message: {
       id: row.messageId,
       kind: row.kind,
       payload: row.payload,
-      createdAt: row.createdAt.toISOString(),
+      createdAt: row.createdAt,
     },
   }
 }

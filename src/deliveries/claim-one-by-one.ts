@@ -1,5 +1,5 @@
 import { isTransient } from '#database/transient-error.ts'
-import { endJobs, takeJobs } from '#queues/jobs.ts'
+import { endJobs, type JobsWanted, takeJobs } from '#queues/jobs.ts'
 
 import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -13,36 +13,44 @@ const parkSeconds = 300
  */
 export async function claimOneByOne(
   deps: WorkerDeps,
-  { target, count }: { target: string; count: number },
+  wanted: JobsWanted,
 ): Promise<ClaimedDelivery[]> {
   const claimed: ClaimedDelivery[] = []
-  for (let tries = 0; tries < count; tries += 1) {
+  for (let tries = 0; tries < wanted.count; tries += 1) {
     try {
-      claimed.push(...(await claimDeliveries(deps, { target, count: 1 })))
+      claimed.push(...(await claimDeliveries(deps, { ...wanted, count: 1 })))
     } catch (error) {
       // What is claimed already must be called, whatever happened to the rest.
-      if (isTransient(error) || !(await isParked(deps, target, error))) break
+      if (isTransient(error) || !(await isParked(deps, wanted, error))) break
     }
   }
   return claimed
 }
 
-async function isParked(deps: WorkerDeps, target: string, error: unknown): Promise<boolean> {
+async function isParked(deps: WorkerDeps, wanted: JobsWanted, error: unknown): Promise<boolean> {
   try {
-    await parkNext(deps, target, error)
+    await parkNext(deps, wanted, error)
     return true
   } catch (failure) {
-    deps.log.warn({ err: failure, target }, 'cannot claim deliveries, trying again')
+    deps.log.warn({ err: failure, target: wanted.queue }, 'cannot claim deliveries, trying again')
     return false
   }
 }
 
-async function parkNext({ db, boss, log }: WorkerDeps, target: string, error: unknown) {
+async function parkNext({ db, boss, log }: WorkerDeps, wanted: JobsWanted, error: unknown) {
+  const target = wanted.queue
   await db.transaction().execute(async (tx) => {
-    const [job] = await takeJobs(tx, boss, { queue: target, count: 1 })
+    const [job] = await takeJobs(tx, boss, { ...wanted, count: 1 })
     if (!job) return
     const end = { kind: 'retry', afterSeconds: parkSeconds } as const
     await endJobs(tx, boss, { queue: target, ends: [{ job, end }] })
+    // This fetch was no attempt: nobody called anybody.
+    await tx
+      .updateTable('orderwheel.deliveries')
+      .set({ last_fetch: job.retryCount })
+      .where('message_id', '=', job.id)
+      .where('target', '=', target)
+      .execute()
     log.error({ err: error, target, jobId: job.id }, 'delivery cannot be claimed, put off')
   })
 }

@@ -1,56 +1,144 @@
 import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
 import type { JobEnd } from '#queues/jobs.ts'
 import { type Answer, maxAnswerCharacters } from '#targets/outcome.ts'
-import type { Target } from '#targets/target.ts'
+import type { RetrySchedule, Target } from '#targets/target.ts'
 
 import type { CallEnd } from './call-target.ts'
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 
-/** An attempt that ended and what it means for its delivery and its job: written by settleDeliveries. */
+/** What becomes of a delivery that was claimed, and of its job: written by settleDeliveries. */
 export type Settlement = {
   delivery: ClaimedDelivery
-  outcome: AttemptOutcome
-  reason: string | null
-  answer: Answer | null
-  durationMs: number
-  state: DeliveryState
-  charged: boolean
+  /** Null: the target was not called after all, and nothing is recorded or spent. */
+  attempt: EndedAttempt | null
+  /** Null: as before. */
+  state: DeliveryState | null
+  askFirst: boolean
   jobEnd: JobEnd
 }
 
+export type EndedAttempt = {
+  outcome: AttemptOutcome
+  reason: string | null
+  answer: Answer | null
+  /** Milliseconds, and how long ago it began by the worker's own clock, which is right about durations only. */
+  durationMs: number
+  begunAt: number
+  charged: boolean
+}
+
+/** A call that ended, when it began (performance.now()), and what its target's circuit made of it. */
+export type EndedCall = {
+  delivery: ClaimedDelivery
+  end: CallEnd
+  begunAt: number
+  /** The circuit is not closed: failing costs no attempt. `probeInSeconds` is when it is probed next. */
+  duringOutage?: { probeInSeconds: number }
+}
+
+type Options = Pick<Target, 'idempotent' | 'retry' | 'lookup'>
+
 /** Turns what a call came to into what happens next, by the target's options as they are now. */
-export function decideSettlement(
-  target: Pick<Target, 'idempotent' | 'retry'>,
-  delivery: ClaimedDelivery,
-  { outcome, durationMs }: CallEnd,
-): Settlement {
-  const ended = {
-    delivery,
-    durationMs,
-    reason: 'reason' in outcome ? storable(outcome.reason) : null,
-    answer: 'answer' in outcome && outcome.answer ? storableAnswer(outcome.answer) : null,
-  }
+export function decideSettlement(target: Options, ended: EndedCall): Settlement {
+  const { delivery, end } = ended
+  const { outcome } = end
   switch (outcome.kind) {
     case 'delivered':
-      return { ...ended, ...charged, outcome: 'delivered', state: 'delivered', jobEnd: complete }
+      return settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'complete' } })
     case 'give-up':
-      return { ...ended, ...charged, outcome: 'give-up', ...dead(delivery) }
+      return settlement(ended, 'give-up', dead(delivery))
     case 'handed-back':
-      return { ...ended, charged: false, outcome: 'handed-back', ...retry(0) }
+      return settlement(ended, 'handed-back', retry(0), { charged: false })
     case 'uncertain':
-      return target.idempotent
-        ? { ...ended, ...charged, outcome: 'try-again', ...retryOrGiveUp(target, delivery) }
-        : { ...ended, ...charged, outcome: 'uncertain', state: 'uncertain', jobEnd: cancel }
+      return target.idempotent || target.lookup
+        ? decideRetry(target, ended)
+        : settlement(ended, 'uncertain', unknown)
     case 'try-again':
-      return {
-        ...ended,
-        ...charged,
-        outcome: 'try-again',
-        ...retryOrGiveUp(target, delivery, outcome.notBeforeSeconds),
-      }
+      return decideRetry(target, ended)
     default:
       return outcome satisfies never
   }
+}
+
+/** Gives back a delivery that was claimed but not called: it keeps its place. */
+export function giveBack(delivery: ClaimedDelivery): Settlement {
+  return {
+    delivery,
+    attempt: null,
+    state: null,
+    askFirst: delivery.askFirst,
+    jobEnd: { kind: 'retry', afterSeconds: 0 },
+  }
+}
+
+type Next = Pick<Settlement, 'state' | 'jobEnd'>
+
+const unknown: Next = { state: 'uncertain', jobEnd: { kind: 'cancel' } }
+
+function settlement(
+  { delivery, end, begunAt }: EndedCall,
+  outcome: AttemptOutcome,
+  next: Next,
+  { charged } = { charged: true },
+): Settlement {
+  const told = end.outcome
+  return {
+    delivery,
+    attempt: {
+      outcome,
+      reason: 'reason' in told ? storable(told.reason) : null,
+      answer: 'answer' in told && told.answer ? storableAnswer(told.answer) : null,
+      durationMs: end.durationMs,
+      begunAt,
+      charged,
+    },
+    askFirst: end.askFirst,
+    ...next,
+  }
+}
+
+// While the circuit is open nothing is charged: the delivery goes back to its place, the failed probe behind
+// the others, so that the next probe is not the same order, which may be the only thing that is wrong.
+function decideRetry(target: Options, ended: EndedCall): Settlement {
+  const { delivery, end, duringOutage } = ended
+  const asked =
+    'notBeforeSeconds' in end.outcome ? bounded(end.outcome.notBeforeSeconds) : undefined
+  if (duringOutage) {
+    const wait = Math.max(asked ?? 0, duringOutage.probeInSeconds)
+    return settlement(ended, 'try-again', retry(wait), { charged: false })
+  }
+  if (delivery.charged < target.retry.attempts) {
+    const wait = asked ?? backoffSeconds(delivery.charged, target.retry)
+    const later = { kind: 'retry', afterSeconds: wait, behindOthers: true } as const
+    return settlement(ended, 'try-again', { state: 'retrying', jobEnd: later })
+  }
+  const isUnknown = !target.idempotent && end.askFirst
+  return isUnknown
+    ? settlement(ended, 'uncertain', unknown)
+    : settlement(ended, 'try-again', dead(delivery))
+}
+
+function retry(afterSeconds: number): Next {
+  return { state: 'retrying', jobEnd: { kind: 'retry', afterSeconds } }
+}
+
+/** Between `delaySeconds`·2ⁿ⁻¹ and twice that after the n-th attempt that counts. */
+function backoffSeconds(charged: number, { delaySeconds, maxDelaySeconds }: RetrySchedule): number {
+  const delay = delaySeconds * 2 ** Math.min(charged - 1, 30)
+  return Math.min(maxDelaySeconds, delay * (1 + Math.random()))
+}
+
+// Whatever a target's code says: a day later somebody should have looked.
+const maxWaitSeconds = 86_400
+
+function bounded(seconds: number | undefined): number | undefined {
+  if (seconds === undefined || !Number.isFinite(seconds)) return undefined
+  return Math.min(Math.max(0, Math.ceil(seconds)), maxWaitSeconds)
+}
+
+function dead({ message, order }: ClaimedDelivery): Next {
+  const bury = { messageId: message.id, orderId: order.id, kind: message.kind }
+  return { state: 'dead', jobEnd: { kind: 'cancel', bury } }
 }
 
 // A target may answer anything; PostgreSQL stores no NUL and no half of a surrogate pair.
@@ -60,37 +148,4 @@ function storable(text: string): string {
 
 function storableAnswer({ text, ...answer }: Answer): Answer {
   return text === undefined ? answer : { ...answer, text: storable(text) }
-}
-
-const charged = { charged: true }
-const complete: JobEnd = { kind: 'complete' }
-const cancel: JobEnd = { kind: 'cancel' }
-
-// Whatever a target's code says: a day later somebody should have looked.
-const maxWaitSeconds = 86_400
-
-type Next = Pick<Settlement, 'state' | 'jobEnd'>
-
-function retryOrGiveUp(
-  target: Pick<Target, 'retry'>,
-  delivery: ClaimedDelivery,
-  notBeforeSeconds?: number,
-): Next {
-  return delivery.charged >= target.retry.attempts ? dead(delivery) : retry(notBeforeSeconds)
-}
-
-function retry(afterSeconds?: number): Next {
-  const jobEnd: JobEnd =
-    afterSeconds === undefined || !Number.isFinite(afterSeconds)
-      ? { kind: 'retry' }
-      : {
-          kind: 'retry',
-          afterSeconds: Math.min(Math.max(0, Math.ceil(afterSeconds)), maxWaitSeconds),
-        }
-  return { state: 'retrying', jobEnd }
-}
-
-function dead({ message, order }: ClaimedDelivery): Next {
-  const bury = { messageId: message.id, orderId: order.id, kind: message.kind }
-  return { state: 'dead', jobEnd: { kind: 'cancel', bury } }
 }

@@ -5,21 +5,21 @@ import type { ClaimedDelivery } from './claim-deliveries.ts'
 
 /**
  * Deliveries whose previous worker died in the middle of a call, and that must not be called again: on
- * a target that is not idempotent nobody knows whether it was told, and one whose calls keep taking
- * their worker down has used up its attempts without ever failing.
+ * a target that is not idempotent and cannot be asked nobody knows whether it was told, and one whose calls
+ * keep taking their worker down has used up its attempts without ever failing.
  */
 export function refuseToCall(
-  target: Pick<Target, 'idempotent' | 'retry'>,
+  target: Pick<Target, 'idempotent' | 'retry' | 'lookup'>,
   { afterAbandoned, charged }: ClaimedDelivery,
 ): CallEnd | undefined {
   if (!afterAbandoned) return undefined
-  if (!target.idempotent) {
+  if (!target.idempotent && !target.lookup) {
     const reason = 'Not called again: the worker died during the previous attempt.'
-    return { outcome: { kind: 'uncertain', reason }, durationMs: 0 }
+    return { outcome: { kind: 'uncertain', reason }, askFirst: true, durationMs: 0 }
   }
   if (charged > target.retry.attempts) {
     const reason = `Given up: ${charged - 1} attempts, the last of which took its worker down.`
-    return { outcome: { kind: 'give-up', reason }, durationMs: 0 }
+    return { outcome: { kind: 'give-up', reason }, askFirst: true, durationMs: 0 }
   }
   return undefined
 }

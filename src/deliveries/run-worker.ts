@@ -1,13 +1,17 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 
 import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
-import { dueQueues, rescueJobs } from '#queues/jobs.ts'
+import { reapLeases } from '#limits/reap-leases.ts'
+import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { rescueJobs } from '#queues/jobs.ts'
 import type { Target } from '#targets/target.ts'
 
+import { lookAround, type TargetView } from './look-around.ts'
 import { type Place, releaseStranded } from './release-stranded.ts'
-import { callSecondsAtStop } from './stop-deadline.ts'
+import { shareSlots } from './share-slots.ts'
 import { type Pump, startPump } from './target-pump.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -15,6 +19,8 @@ export type WorkerOptions = Omit<WorkerDeps, 'worker'> & {
   targets: readonly Target[]
   /** The names of those this worker calls; all when absent. */
   only?: readonly string[]
+  /** Calls this process can have in flight, to all targets together. Default 1000. */
+  slots?: number
   /** Seconds from `stop()` until what is in flight is handed back and settled. */
   stopSeconds?: number
 }
@@ -22,7 +28,9 @@ export type WorkerOptions = Omit<WorkerDeps, 'worker'> & {
 export type Worker = {
   /** These targets (all when empty) may have due jobs: look now. */
   wake(targets?: readonly string[]): void
-  /** Resolves when no job is due, nothing is in flight and everything is settled. */
+  /** Something about a target was changed: its limits, a pause, its circuit. */
+  refresh(): void
+  /** Resolves when no job is due that may be called, nothing is in flight and everything is settled. */
   drained(signal: AbortSignal): Promise<void>
   /** Finishes or hands back what is in flight, within the stop deadline. May be called twice. */
   stop(): Promise<void>
@@ -30,6 +38,9 @@ export type Worker = {
 
 // Below the 15 s after which a platform kills a process that was asked to stop.
 const defaultStopSeconds = 10
+// What is kept of it for settling what was handed back.
+const settleSeconds = 2
+const defaultSlots = 1_000
 // The floor beneath lost notifications, and how retries that come due are noticed.
 const pollMs = 1_000
 // A lost worker's jobs run again within the heartbeat plus this.
@@ -39,13 +50,15 @@ const steadyBeforeRescueMs = 5_000
 // How soon a delivery that waits for nothing any more is noticed, which should never be needed.
 const strandedMs = 60_000
 
-/** Starts a pump per target, and the two things they share: looking for due jobs and rescuing abandoned ones. */
+/** Starts a pump per target, and what they share: looking around and rescuing what lost workers held. */
 export function startWorker(options: WorkerOptions): Worker {
   const { only, stopSeconds = defaultStopSeconds, db, boss, log } = options
-  const deps: WorkerDeps = { ...options, worker: `${hostname()}:${process.pid}` }
+  const worker = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`
+  const deps: WorkerDeps = { ...options, worker }
+  const workerSlots = shareSlots(options.slots ?? defaultSlots)
   const pumps = options.targets
     .filter((target) => !only || only.includes(target.name))
-    .map((target) => startPump(target, deps))
+    .map((target) => startPump(target, deps, workerSlots))
   const names = pumps.map((pump) => pump.target)
   const database = watchAnswers(3 * pollMs)
 
@@ -55,16 +68,20 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   }
 
-  async function lookForDue() {
-    const due = await dueQueues(db, names)
+  /** Answers the targets with due jobs that may be called. */
+  async function look(): Promise<number> {
+    const views = await lookAround(db, names)
     database.answered()
-    if (due.length > 0) wake(due)
-    return due.length
+    for (const view of views) pumps.find((pump) => pump.target === view.name)?.observe(view)
+    return views.filter(isCallable).filter((view) => view.dueNew || view.dueRetry).length
   }
 
   // After an outage every heartbeat looks old: first each worker gets the time to beat again.
   async function rescue() {
     if (database.steadyMs() < steadyBeforeRescueMs) return
+    for (const lease of await reapLeases(db, lostAfterSeconds)) {
+      log.warn({ ...lease }, 'slots of a lost worker taken back')
+    }
     const rescued = await rescueJobs(db, boss, names)
     for (const [target, jobs] of rescued) {
       log.warn({ target, jobs }, 'jobs of a lost worker taken back')
@@ -85,15 +102,17 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const onError = (error: unknown) =>
     log.warn({ err: error }, 'the database did not answer, trying again')
-  const poll = repeatPass(lookForDue, { everyMs: pollMs, onError })
+  const poll = repeatPass(look, { everyMs: pollMs, onError })
   const rescuing = repeatPass(rescue, { everyMs: rescueMs, onError })
   const sweeping = repeatPass(sweep, { everyMs: strandedMs, onError })
+  poll.runNow()
   let stopped: Promise<void> | undefined
   log.info({ targets: names }, 'worker started')
 
   return {
     wake,
-    drained: (signal) => untilDrained(pumps, lookForDue, signal),
+    refresh: poll.runNow,
+    drained: (signal) => untilDrained(pumps, look, signal),
     stop() {
       stopped ??= stopAll()
       return stopped
@@ -101,7 +120,7 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function stopAll() {
-    const calls = AbortSignal.timeout(Math.round(callSecondsAtStop(stopSeconds) * 1_000))
+    const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
     const loops = [poll, rescuing, sweeping].map((loop) => loop.stop())
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
@@ -111,15 +130,19 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 }
 
+function isCallable({ paused, circuit, probeDue }: TargetView): boolean {
+  return !paused && (circuit !== 'open' || probeDue)
+}
+
 async function untilDrained(
   pumps: readonly Pump[],
-  lookForDue: () => Promise<number>,
+  look: () => Promise<number>,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     // Idle before the look: nothing could be settled, and so released, behind its back. And after it.
     const idle = () => pumps.every((pump) => pump.isIdle())
-    if (idle() && (await lookForDue()) === 0 && idle()) return
+    if (idle() && (await look()) === 0 && idle()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -17,10 +17,9 @@ export type Settled = {
 }
 
 /**
- * Settles attempts of one target in one transaction: jobs behind the attempt fence, attempts,
- * deliveries, dead letters, and the jobs of what waited for them (`later`: left to releaseStranded).
- * Repeating it after a commit whose
- * answer was lost changes nothing.
+ * Settles deliveries of one target in one transaction: jobs behind the attempt fence, attempts, deliveries,
+ * dead letters, and the jobs of what waited for them (`later`: left to releaseStranded). Repeating it after a
+ * commit whose answer was lost changes nothing.
  */
 export async function settleDeliveries(
   deps: Pick<WorkerDeps, 'db' | 'boss' | 'worker'>,
@@ -33,51 +32,89 @@ export async function settleDeliveries(
     const held = await endJobs(tx, deps.boss, { queue: target, ends })
     const ours = settlements.filter(({ delivery }) => held.has(delivery.job.id))
     if (ours.length === 0) return { settlements: [], released: [] }
-    const told = ours.filter(({ state }) => state === 'delivered')
-    const orderIds = [...new Set(told.map(({ delivery }) => delivery.order.id))]
-    const messageIds = ours.map(({ delivery }) => delivery.message.id)
-    await lockDeliveries(tx, { target, messageIds, orderIds })
-    await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
+    await lockOrders(tx, target, ours)
+    const awaited = await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
     await buryDeliveries(
       tx,
       target,
       ours.filter(({ state }) => state === 'dead'),
     )
-    const released = release === 'now' ? await releaseWaiting(tx, deps.boss, orderIds) : []
+    const released = release === 'now' ? await releaseOrders(tx, deps, target, awaited) : []
     return { settlements: ours, released }
   })
 }
 
+// Most orders have nothing that waits; those that do are locked with what waits in them before anything is
+// written, in the order in which everybody locks.
+async function lockOrders(tx: Tx, target: string, settlements: readonly Settlement[]) {
+  const orderIds = settlements
+    .filter(({ delivery, state }) => delivery.awaited && state === 'delivered')
+    .map(({ delivery }) => delivery.order.id)
+  if (orderIds.length === 0) return
+  const messageIds = settlements.map(({ delivery }) => delivery.message.id)
+  await lockDeliveries(tx, { target, messageIds, orderIds })
+}
+
+// A message relayed since the claim may wait as well: what it waits for was marked under the same lock that
+// this statement takes, so that either the relay saw our commit or we see its mark.
 async function recordAttempts(
   tx: Tx,
   { target, worker, settlements }: { target: string; worker: string; settlements: Settlement[] },
-): Promise<void> {
-  const ended = settlements.map((settlement) => ({
-    message_id: settlement.delivery.message.id,
-    number: settlement.delivery.attempt,
-    state: settlement.state,
-    uncharged: settlement.charged ? 0 : 1,
-    outcome: settlement.outcome,
-    reason: settlement.reason,
-    duration_ms: settlement.durationMs,
-    answer: settlement.answer,
+): Promise<string[]> {
+  const now = performance.now()
+  const ended = settlements.map(({ delivery, attempt, state, askFirst }) => ({
+    i: delivery.message.id,
+    n: delivery.attempt,
+    f: delivery.job.retryCount,
+    s: state,
+    q: askFirst,
+    ...(attempt && {
+      o: attempt.outcome,
+      r: attempt.reason,
+      c: attempt.charged,
+      ago: (now - attempt.begunAt) / 1_000,
+      ms: attempt.durationMs,
+      a: attempt.answer,
+    }),
   }))
-  await sql`
-    with ended as (
+  const { rows } = await sql<{ orderId: string }>`
+    with ended as materialized (
       select * from json_to_recordset(${JSON.stringify(ended)}::json) as e(
-        message_id uuid, number int, state text, uncharged int,
-        outcome text, reason text, duration_ms int, answer jsonb)
+        i uuid, n int, f int, s text, q boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
+    ), locked as materialized (
+      select e.*
+        from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = ${target}
+       order by d.message_id
+         for update of d
     ), settled as (
       update orderwheel.deliveries d
-         set state = e.state, uncharged = d.uncharged + e.uncharged,
-             settled_at = case when e.state = 'retrying' then null else now() end
-        from ended e
-       where d.message_id = e.message_id and d.target = ${target}
-      returning d.message_id, d.started_at
+         set state = coalesce(e.s, d.state),
+             attempts = case when e.o is null then d.attempts else e.n end,
+             uncharged = d.uncharged + case when e.c then 0 when e.o is null then 0 else 1 end,
+             last_fetch = e.f, ask_first = e.q, worker = ${worker},
+             started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
+             settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
+        from locked e
+       where d.message_id = e.i and d.target = ${target}
+      returning d.order_id, d.awaited and d.state = 'delivered' as releases
+    ), recorded as (
+      insert into orderwheel.delivery_attempts
+             (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)
+      select i, ${target}, n, now() - make_interval(secs => ago), ms, o, r, a, ${worker}, c
+        from ended where o is not null
     )
-    insert into orderwheel.delivery_attempts
-           (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker)
-    select e.message_id, ${target}, e.number, s.started_at, e.duration_ms,
-           e.outcome, e.reason, e.answer, ${worker}
-      from ended e join settled s on s.message_id = e.message_id`.execute(tx)
+    select distinct order_id as "orderId" from settled where releases`.execute(tx)
+  return rows.map((row) => row.orderId)
+}
+
+// The look is a statement of its own, after the lock: see lockDeliveries.
+async function releaseOrders(
+  tx: Tx,
+  { boss }: Pick<WorkerDeps, 'boss'>,
+  target: string,
+  orderIds: readonly string[],
+): Promise<string[]> {
+  if (orderIds.length === 0) return []
+  await lockDeliveries(tx, { target, messageIds: [], orderIds })
+  return releaseWaiting(tx, boss, orderIds)
 }

@@ -1,37 +1,52 @@
 import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
+import type { Target } from '#targets/target.ts'
 
-import type { ClaimedDelivery } from './claim-deliveries.ts'
-import type { Settlement } from './decide-settlement.ts'
+import type { CircuitView } from './circuit-view.ts'
+import { type CountedCall, countCalls } from './count-calls.ts'
+import { decideSettlement, giveBack, type Settlement } from './decide-settlement.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
+import type { HeldDelivery } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
+/** What became of a held delivery: its call ended, or it was not called after all. */
+export type Ended = HeldDelivery & { call?: CountedCall }
+
 export type SettleLoop = {
-  add(settlement: Settlement): void
-  /** Ended calls whose outcome is not yet committed. */
-  unsettled(): ClaimedDelivery[]
+  add(ended: Ended): void
+  /** What ended and is not yet committed. */
+  unsettled(): Ended[]
+  count(): number
   /** Resolves when everything is settled, or soon after `deadline` aborts. */
   finish(deadline: AbortSignal): Promise<void>
 }
 
-// Bounds one transaction; ended calls that arrive meanwhile form the next batch.
+export type SettleOptions = { target: Target; view: CircuitView; onSettled: () => void }
+
+// Bounds one transaction; calls that end meanwhile form the next batch.
 const batchSize = 500
 const pauseAfterFailureSeconds = 0.5
 
 /** Settles ended calls in bulk, one transaction at a time, and repeats what the database could not take. */
-export function startSettling(target: string, deps: WorkerDeps, onSettled: () => void): SettleLoop {
+export function startSettling(
+  deps: WorkerDeps,
+  { target, view, onSettled }: SettleOptions,
+): SettleLoop {
   const bell = createWakeUp()
-  const waiting: Settlement[] = []
-  let underWay: Settlement[] = []
+  const waiting: Ended[] = []
+  let underWay: Ended[] = []
   let finishing: AbortSignal | undefined
 
   async function settle(batch: Settlement[], release: 'now' | 'later' = 'now') {
-    const { settlements, released } = await settleDeliveries(deps, target, batch, { release })
-    logEnds(deps, target, settlements)
+    const { settlements, released } = await settleDeliveries(deps, target.name, batch, { release })
+    logEnds(deps, target.name, settlements)
     if (settlements.length < batch.length) {
       const lost = batch.length - settlements.length
-      deps.log.warn({ target, lost }, 'attempts ended after another worker took their jobs')
+      deps.log.warn(
+        { target: target.name, lost },
+        'attempts ended after another worker took their jobs',
+      )
     }
     if (released.length > 0) deps.jobsAdded(released)
   }
@@ -44,45 +59,59 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
       try {
         await settle([settlement]).catch((error: unknown) => {
           if (isTransient(error)) throw error
-          deps.log.error({ err: error, target }, 'nothing can be released, settling without')
+          deps.log.error(
+            { err: error, target: target.name },
+            'nothing can be released, settling without',
+          )
           return settle([settlement], 'later')
         })
       } catch (error) {
         if (isTransient(error)) throw error
-        const { delivery, outcome } = settlement
-        const { job, order, message, attempt } = delivery
         deps.log.error(
-          {
-            err: error,
-            target,
-            orderId: order.id,
-            messageId: message.id,
-            jobId: job.id,
-            attempt,
-            outcome,
-          },
+          { err: error, ...fieldsOf(target.name, settlement) },
           'attempt cannot be settled',
         )
       }
     }
   }
 
-  // One by one, only what is transient is thrown; what was settled before that is settled, and the fence
-  // keeps it from being settled again.
-  async function settleBatch(batch: Settlement[]) {
-    let write: (batch: Settlement[]) => Promise<void> = settle
+  // What the calls say about the target comes first: whether an attempt is charged depends on it.
+  async function decide(batch: readonly Ended[]): Promise<Settlement[]> {
+    const calls = batch.flatMap(({ call }) => (call ? [call] : []))
+    try {
+      await countCalls(target, deps, view, calls)
+    } catch (error) {
+      if (isTransient(error)) throw error
+      deps.log.error({ err: error, target: target.name }, 'the circuit cannot be told')
+    }
+    return batch.map(({ call, delivery }) =>
+      call ? decideSettlement(target, call) : giveBack(delivery),
+    )
+  }
+
+  /** Repeats what failed for a transient reason; undefined when there is no more time. */
+  async function persistently<T>(work: () => Promise<T>): Promise<T | undefined> {
     for (;;) {
       try {
-        return await write(batch)
+        return await work()
       } catch (error) {
-        if (!isTransient(error)) {
-          write = settleOneByOne
-          continue
-        }
-        deps.log.warn({ err: error, target }, 'cannot settle, trying again')
-        if (finishing?.aborted) return
+        if (!isTransient(error)) throw error
+        deps.log.warn({ err: error, target: target.name }, 'cannot settle, trying again')
+        if (finishing?.aborted) return undefined
         await bell.wait(pauseAfterFailureSeconds)
       }
+    }
+  }
+
+  // One by one, only what is transient is thrown; what was settled before that is settled, and the fence
+  // keeps it from being settled again.
+  async function settleBatch(batch: readonly Ended[]) {
+    const settlements = await persistently(() => decide(batch))
+    if (!settlements) return
+    try {
+      await persistently(() => settle(settlements))
+    } catch {
+      await persistently(() => settleOneByOne(settlements))
     }
   }
 
@@ -101,11 +130,12 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
 
   const running = run()
   return {
-    add(settlement) {
-      waiting.push(settlement)
+    add(ended) {
+      waiting.push(ended)
       bell.ring()
     },
-    unsettled: () => [...underWay, ...waiting].map((settlement) => settlement.delivery),
+    unsettled: () => [...underWay, ...waiting],
+    count: () => underWay.length + waiting.length,
     async finish(deadline) {
       finishing = deadline
       bell.ring()
@@ -115,17 +145,24 @@ export function startSettling(target: string, deps: WorkerDeps, onSettled: () =>
 }
 
 function logEnds({ log }: WorkerDeps, target: string, settlements: Settlement[]): void {
-  for (const { delivery, outcome, state, reason, durationMs } of settlements) {
-    const { order, message, job, attempt } = delivery
-    const fields = {
-      orderId: order.id,
-      messageId: message.id,
-      jobId: job.id,
-      target,
-      attempt,
-      outcome,
-    }
+  for (const settlement of settlements) {
+    const { attempt, state } = settlement
+    if (!attempt) continue
+    const { reason, durationMs, charged } = attempt
+    const fields = fieldsOf(target, settlement)
     if (state === 'delivered') log.info({ ...fields, durationMs }, 'delivered')
-    else log.warn({ ...fields, state, reason, durationMs }, 'not delivered')
+    else log.warn({ ...fields, state, reason, charged, durationMs }, 'not delivered')
+  }
+}
+
+function fieldsOf(target: string, { delivery, attempt }: Settlement) {
+  const { order, message, job } = delivery
+  return {
+    orderId: order.id,
+    messageId: message.id,
+    jobId: job.id,
+    target,
+    attempt: delivery.attempt,
+    outcome: attempt?.outcome,
   }
 }

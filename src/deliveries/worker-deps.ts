@@ -7,8 +7,10 @@ export type WorkerDeps = {
   db: Db
   boss: Boss
   log: Log
-  /** This process, as attempts name it: host and pid. */
+  /** This process, as attempts and leases name it: host, pid and a random part. */
   worker: string
   /** Called with the targets whose waiting deliveries got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
+  /** Called with a target whose circuit changed, after the commit. */
+  targetChanged: (target: string) => void
 }

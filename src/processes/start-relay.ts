@@ -13,7 +13,7 @@ export async function startRelay(setting: Setting): Promise<void> {
   setting.run.add({ name: 'relay', stage: 'work', stop: () => relay.stop() })
   const listener = listen({
     connection: directDatabaseOf(setting.environment),
-    channel: 'orderwheel_outbox',
+    channels: ['orderwheel_outbox'],
     onNotification: relay.wake,
     applicationName: 'orderwheel-relay-listen',
     log: options.log,

@@ -11,7 +11,8 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
   const { config, environment, logOf } = setting
   const log = logOf('worker')
   const { db, pool, boss } = await openQueues('worker', setting)
-  const notify = createNotifier(pool, 'orderwheel_jobs', log)
+  const notifyJobs = createNotifier(pool, 'orderwheel_jobs', log)
+  const notifyTargets = createNotifier(pool, 'orderwheel_targets', log)
   const worker = run({
     db,
     boss,
@@ -19,13 +20,17 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     targets: config.targets,
     ...(only ? { only } : {}),
     stopSeconds: environment.stopSeconds,
-    jobsAdded: (names) => notify(...names),
+    jobsAdded: (names) => notifyJobs(...names),
+    targetChanged: (name) => notifyTargets(name),
   })
   setting.run.add({ name: 'worker', stage: 'work', stop: () => worker.stop() })
   const listener = listen({
     connection: directDatabaseOf(environment),
-    channel: 'orderwheel_jobs',
-    onNotification: (names) => worker.wake(names.split(',').filter(Boolean)),
+    channels: ['orderwheel_jobs', 'orderwheel_targets'],
+    onNotification(names, channel) {
+      if (channel === 'orderwheel_jobs') worker.wake(names.split(',').filter(Boolean))
+      else worker.refresh()
+    },
     applicationName: 'orderwheel-worker-listen',
     log,
   })

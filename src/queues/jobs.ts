@@ -31,21 +31,28 @@ export async function addJobs(
   return inserted ?? []
 }
 
+/** `first`: jobs that have not failed yet; `retries`: jobs that have. Both when absent. */
+export type JobsWanted = { queue: string; count: number; only?: 'first' | 'retries' }
+
+// What failed goes behind what has not been tried, so that either can be fetched without the other.
+const retryPriority = -1
+
 /** Takes up to `count` due jobs, oldest first; skips those another worker is taking. */
-export async function takeJobs(
-  tx: Tx,
-  boss: Boss,
-  jobs: { queue: string; count: number },
-): Promise<HeldJob[]> {
-  const taken = await boss.fetch(jobs.queue, { batchSize: jobs.count, db: fromKysely(tx) })
+export async function takeJobs(tx: Tx, boss: Boss, wanted: JobsWanted): Promise<HeldJob[]> {
+  const taken = await boss.fetch(wanted.queue, {
+    batchSize: wanted.count,
+    ...(wanted.only === 'first' ? { minPriority: 0 } : {}),
+    ...(wanted.only === 'retries' ? { maxPriority: retryPriority } : {}),
+    db: fromKysely(tx),
+  })
   return taken.map(({ id, retryCount }) => ({ id, retryCount }))
 }
 
 /** What becomes of a held job. */
 export type JobEnd =
   | { kind: 'complete' }
-  /** By the queue's schedule, or after `afterSeconds`. */
-  | { kind: 'retry'; afterSeconds?: number }
+  /** After `afterSeconds`, in its old place; `behindOthers`: behind those that have not failed. */
+  | { kind: 'retry'; afterSeconds: number; behindOthers?: boolean }
   /** Never again; `bury` leaves a copy in the dead-letter queue. */
   | { kind: 'cancel'; bury?: JobToAdd }
 
@@ -78,26 +85,29 @@ export async function endJobs(
   return ended
 }
 
-type Postponed = { id: string; seconds: number }
+type Postponed = { id: string; seconds: number; priority: number | null }
 
 function postponed(
   ends: readonly { job: HeldJob; end: JobEnd }[],
   ended: ReadonlySet<string>,
 ): Postponed[] {
-  return ends.flatMap(({ job, end }) =>
-    end.kind === 'retry' && end.afterSeconds !== undefined && ended.has(job.id)
-      ? [{ id: job.id, seconds: end.afterSeconds }]
-      : [],
-  )
+  return ends.flatMap(({ job, end }) => {
+    if (end.kind !== 'retry' || !ended.has(job.id)) return []
+    const priority = end.behindOthers ? retryPriority : null
+    return [{ id: job.id, seconds: end.afterSeconds, priority }]
+  })
 }
 
-// pg-boss's update() takes one job at a time, and 500 of them held this transaction for 580 ms. These
+// fail() takes no delay, and update() one job at a time: 500 of them held this transaction for 580 ms. These
 // jobs are ours: fail() wrote them in this transaction.
 async function postpone(tx: Tx, queue: string, jobs: readonly Postponed[]): Promise<void> {
   if (jobs.length === 0) return
   await sql`
-    update pgboss.job j set start_after = now() + make_interval(secs => p.seconds)
-      from json_to_recordset(${JSON.stringify(jobs)}::json) as p(id uuid, seconds float8)
+    update pgboss.job j
+       set start_after = now() + make_interval(secs => p.seconds),
+           priority = coalesce(p.priority, j.priority)
+      from json_to_recordset(${JSON.stringify(jobs)}::json)
+        as p(id uuid, seconds float8, priority int)
      where j.name = ${queue} and j.id = p.id and j.state = 'retry'`.execute(tx)
 }
 
@@ -156,16 +166,14 @@ export async function completedLastMinute(
   return new Map(rows.map((row) => [row.name, row.jobs]))
 }
 
-/** Which of these queues have a job that is due now: one query for a whole idle worker. */
-export async function dueQueues(db: Db, queues: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`
-    select q.name from unnest(${queues}::text[]) as q(name)
-     where exists (
-       select from pgboss.job j
-        where j.name = q.name and j.state < 'active' and not j.blocked and j.start_after <= now())`.execute(
-    db,
-  )
-  return rows.map((row) => row.name)
+/**
+ * SQL that says whether a queue has a job that is due now, in `state`: `created` for those never fetched,
+ * `retry` for the others. An index lookup, however many jobs wait or are due later.
+ */
+export function hasDueJob(queue: RawBuilder<unknown>, state: 'created' | 'retry') {
+  return sql<boolean>`exists (
+    select from pgboss.job j
+     where j.name = ${queue} and j.state = ${sql.lit(state)} and not j.blocked and j.start_after <= now())`
 }
 
 // The settle calls answer the ids they touched, but pg-boss's types do not say so.

@@ -107,10 +107,13 @@ test('of two deliveries settled at the same moment, one releases what waits for 
   const deps = { db, boss, worker: 'w' }
   const { orderId } = await placeAndRelay()
   const settle = async (name: string) => {
-    const [delivery] = await claimDeliveries(deps, { target: name, count: 1 })
+    const [delivery] = await claimDeliveries(deps, { queue: name, count: 1 })
     if (!delivery) throw new Error('nothing to claim')
-    const end = { outcome: delivered(), durationMs: 1 }
-    return () => settleDeliveries(deps, name, [decideSettlement(testTarget(name), delivery, end)])
+    const end = { outcome: delivered(), askFirst: false, durationMs: 1 }
+    return () =>
+      settleDeliveries(deps, name, [
+        decideSettlement(testTarget(name), { delivery, end, begunAt: 0 }),
+      ])
   }
   const settlements = [await settle('erp'), await settle('stock')]
   // The ERP's settlement is held open just before its commit, while the other one runs.
@@ -119,7 +122,7 @@ test('of two deliveries settled at the same moment, one releases what waits for 
     const both = settlements.map((run) => run())
     await eventually(async () => (await waitingForLocks()) === 2)
     // Nothing of a settlement can be seen before what waits for it is released.
-    expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'active', stock: 'active' })
+    expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'queued', stock: 'queued' })
     void Promise.all(both)
   })
   await eventually(async () => (await shop.deliveries(orderId))['confirmation-email'] === 'queued')
@@ -133,9 +136,9 @@ test('a later message relayed while the earlier one is being settled is not forg
   const { db, boss } = shop
   const deps = { db, boss, worker: 'w' }
   const { orderId } = await placeAndRelay()
-  const [delivery] = await claimDeliveries(deps, { target: 'erp', count: 1 })
+  const [delivery] = await claimDeliveries(deps, { queue: 'erp', count: 1 })
   if (!delivery) throw new Error('nothing to claim')
-  const end = { outcome: delivered(), durationMs: 1 }
+  const end = { outcome: delivered(), askFirst: false, durationMs: 1 }
   await shop.addMessage(orderId, 'order.cancelled')
 
   // The relay has seen the earlier delivery open and makes the later one wait for it, but has not committed.
@@ -149,7 +152,7 @@ test('a later message relayed while the earlier one is being settled is not forg
     }))
     expect(await addDeliveries(tx, added)).toMatchObject([{ state: 'waiting' }])
     const settling = settleDeliveries(deps, 'erp', [
-      decideSettlement(testTarget('erp'), delivery, end),
+      decideSettlement(testTarget('erp'), { delivery, end, begunAt: 0 }),
     ])
     await eventually(async () => (await waitingForLocks()) === 1)
     return { settling }
@@ -324,16 +327,17 @@ test('a worker that lost its job cannot settle the attempt of the one that has i
   const { db, boss } = shop
   const deps = { db, boss, worker: 'frozen' }
   const { orderId } = await placeAndRelay()
-  const [held] = await claimDeliveries(deps, { target: 'erp', count: 1 })
+  const [held] = await claimDeliveries(deps, { queue: 'erp', count: 1 })
   if (!held) throw new Error('nothing to claim')
   await loseHeartbeats()
   const other = shop.startWorker({ only: ['erp'] })
   await eventually(async () => (await shop.attempts(orderId)).length === 2)
   await other.drained(AbortSignal.timeout(20_000))
 
-  const late = decideSettlement(testTarget('erp'), held, {
-    outcome: giveUp('too late'),
-    durationMs: 60_000,
+  const late = decideSettlement(testTarget('erp'), {
+    delivery: held,
+    end: { outcome: giveUp('too late'), askFirst: false, durationMs: 60_000 },
+    begunAt: performance.now() - 60_000,
   })
   expect((await settleDeliveries(deps, 'erp', [late])).settlements).toEqual([])
   expect((await shop.deliveries(orderId)).erp).toBe('delivered')
@@ -362,7 +366,7 @@ test('when a worker dies in the middle of a call to a target that is not idempot
   const calls = await openShopWithErp([delivered()], { idempotent: false })
   const { db, boss } = shop
   const { orderId } = await placeAndRelay()
-  await claimDeliveries({ db, boss, worker: 'killed' }, { target: 'erp', count: 1 })
+  await claimDeliveries({ db, boss }, { queue: 'erp', count: 1 })
   await loseHeartbeats()
   shop.startWorker({ only: ['erp'] })
   await eventually(async () => (await shop.deliveries(orderId)).erp === 'uncertain')
@@ -374,8 +378,8 @@ test('an order that keeps taking its worker down is given up after the last atte
   const calls = await openShopWithErp([delivered()], { retry })
   const { db, boss } = shop
   const { orderId } = await placeAndRelay()
-  for (const worker of ['first', 'second']) {
-    await claimDeliveries({ db, boss, worker }, { target: 'erp', count: 1 })
+  for (let killed = 0; killed < 2; killed += 1) {
+    await claimDeliveries({ db, boss }, { queue: 'erp', count: 1 })
     await loseHeartbeats()
     await sql`update pgboss.job set state = 'retry' where name = 'erp'`.execute(db)
   }
@@ -399,11 +403,8 @@ test('a slow target takes nothing from another one', async () => {
     const states = await Promise.all(orders.map(({ orderId }) => shop.deliveries(orderId)))
     return states.every((state) => state.analytics === 'delivered')
   })
-  const active = await sql<{ n: number }>`
-    select count(*)::int as n from orderwheel.deliveries where target = 'erp' and state = 'active'`.execute(
-    shop.db,
-  )
-  expect(active.rows[0]?.n).toBe(2)
+  // Calls that last show in their deliveries, and there are no more than slots.
+  await eventually(async () => (await activeCalls('erp')) === 2)
   release.resolve(delivered())
   await worker.drained(AbortSignal.timeout(20_000))
 })
@@ -435,8 +436,10 @@ test('one delivery that cannot be claimed does not keep the others from their ta
   const bad = await shop.placeOrder()
   const good = [await shop.placeOrder(), await shop.placeOrder()]
   await shop.relay()
-  await sql`alter table orderwheel.deliveries add constraint bad
-    check (state <> 'active' or order_id <> ${sql.lit(bad.orderId)})`.execute(shop.db)
+  // Its first worker was lost, and that cannot be written down.
+  await sql`update pgboss.job set started_on = now() where id = ${bad.messageId}`.execute(shop.db)
+  await sql`alter table orderwheel.delivery_attempts add constraint bad
+    check (message_id <> ${sql.lit(bad.messageId)})`.execute(shop.db)
   const worker = shop.startWorker({ only: ['erp'] })
   await worker.drained(AbortSignal.timeout(20_000))
   for (const { orderId } of good) {
@@ -444,7 +447,7 @@ test('one delivery that cannot be claimed does not keep the others from their ta
   }
   expect((await shop.deliveries(bad.orderId)).erp).toBe('queued')
 
-  await sql`alter table orderwheel.deliveries drop constraint bad`.execute(shop.db)
+  await sql`alter table orderwheel.delivery_attempts drop constraint bad`.execute(shop.db)
   await shop.letTimePass()
   await eventually(async () => (await shop.deliveries(bad.orderId)).erp === 'delivered')
 })
@@ -566,6 +569,13 @@ test('no transaction is open while a target is being called', async () => {
   await shop.startWorker().drained(AbortSignal.timeout(20_000))
   expect(open).toEqual([])
 })
+
+async function activeCalls(target: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from orderwheel.deliveries
+     where target = ${target} and state = 'active'`.execute(shop.db)
+  return rows[0]?.n ?? 0
+}
 
 async function waitingForLocks(): Promise<number | undefined> {
   const { rows } = await sql<{ n: number }>`

@@ -9,6 +9,7 @@ import { startWorker, type Worker } from '#deliveries/run-worker.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import { declareQueues } from '#queues/declare-queues.ts'
+import { declareTargets } from '#status/declare-targets.ts'
 import { openBoss } from '#queues/open-boss.ts'
 import { drainOutbox } from '#relay/run-relay.ts'
 import { type Target, targetDefaults } from '#targets/target.ts'
@@ -35,6 +36,7 @@ export async function openTestShop(targets: Target[], routes?: Routes) {
   const { db, pool } = database
   const boss = await openBoss({ pool, supervise: false, name: 'test', log: silent })
   await declareQueues(boss, targets)
+  await declareTargets(db, targets)
   const relayOptions = {
     db,
     boss,
@@ -59,6 +61,7 @@ export async function openTestShop(targets: Target[], routes?: Routes) {
         boss,
         log: silent,
         jobsAdded: (names) => worker.wake(names),
+        targetChanged: () => workers.forEach((other) => other.refresh()),
         targets,
         ...more,
       })

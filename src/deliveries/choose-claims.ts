@@ -1,0 +1,42 @@
+import type { JobsWanted } from '#queues/jobs.ts'
+
+/** How many first attempts and retries to claim next. */
+export type ClaimPlan = {
+  /** In the order to claim them in, each with at most what the ones before left over. */
+  steps: { only: NonNullable<JobsWanted['only']>; upTo: number }[]
+}
+
+// Of a target's slots, those that retries never take, so that a first attempt finds one soon.
+const keptForFirst = 0.25
+// Of what is claimed while both are due, the retries' part, so that an endless stream of orders does not hold
+// them up for ever.
+const retryShare = 0.25
+
+export type ClaimChooser = {
+  plan(now: { room: number; slots: number; retriesHeld: number; retriesDue: boolean }): ClaimPlan
+  claimed(counts: { first: number; retries: number }): void
+}
+
+/** Divides a target's slots between first attempts and retries: neither starves the other. */
+export function createClaimChooser(): ClaimChooser {
+  // Retries that first attempts have gone before: with one slot, every fourth claim is a retry.
+  let owed = 0
+  return {
+    plan({ room, slots, retriesHeld, retriesDue }) {
+      if (!retriesDue) return { steps: [{ only: 'first', upTo: room }] }
+      const kept = slots > 1 ? Math.max(1, Math.floor(slots * keptForFirst)) : 0
+      const most = Math.max(0, Math.min(room, slots - kept - retriesHeld))
+      const turn = Math.min(most, Math.floor(owed + room * retryShare))
+      return {
+        steps: [
+          { only: 'retries', upTo: turn },
+          { only: 'first', upTo: room },
+          { only: 'retries', upTo: most - turn },
+        ],
+      }
+    },
+    claimed({ first, retries }) {
+      owed = Math.min(10, Math.max(0, owed + first * retryShare - retries))
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import { setTimeout } from 'node:timers/promises'
+
+import { bookCalls, timing } from '#limits/book-calls.ts'
+import type { Rate } from '#targets/target.ts'
+
+import type { WorkerDeps } from './worker-deps.ts'
+
+/** A call's turn: it may begin from `at` until `latest` (performance.now()), which `take` waits for. */
+export type Turn = { at: number; latest: number }
+
+export type Pace = {
+  /** How many calls may be claimed now, so that none waits for its turn for much longer than a second. */
+  room(rate: Rate): number
+  /** Milliseconds until there is room; 0 when there is. */
+  untilRoom(rate: Rate): number
+  /** One turn for each of `count` calls, in one query. Undefined: the target has no rate any more. */
+  book(count: number): Promise<Turn[] | undefined>
+  /** Waits for a turn, or for another one when it is missed. False: `signal` aborted first. */
+  take(turn: Turn, signal: AbortSignal): Promise<boolean>
+}
+
+// Claimed deliveries that wait for their turn occupy slots.
+const aheadMs = 1_000
+
+/** Keeps a target's rate, which all workers share, by turns that are booked ahead in the database. */
+export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
+  let nextAt = -Infinity
+
+  async function book(count: number): Promise<Turn[] | undefined> {
+    const askedAt = performance.now()
+    const booking = await bookCalls(db, { target, count })
+    if (!booking) return undefined
+    const { firstInMs, spacingMs, lateMs } = booking
+    // The server's "now" was between the question and the answer: not too early by the one, not too late by the other.
+    const answeredAt = performance.now()
+    nextAt = answeredAt + firstInMs + count * spacingMs
+    return Array.from({ length: count }, (_, place) => ({
+      at: answeredAt + firstInMs + place * spacingMs,
+      latest: askedAt + firstInMs + place * spacingMs + lateMs,
+    }))
+  }
+
+  return {
+    book,
+    room(rate) {
+      const ahead = performance.now() + aheadMs - nextAt
+      if (ahead < 0) return 0
+      return Math.floor(Math.min(ahead, aheadMs) / timing(rate).spacingMs) + 1
+    },
+    untilRoom: () => Math.max(0, nextAt - performance.now() - aheadMs),
+    async take(turn, signal) {
+      for (let next: Turn | undefined = turn; next; next = (await book(1))?.[0]) {
+        const wait = next.at - performance.now()
+        try {
+          if (wait > 0) await setTimeout(wait, undefined, { signal })
+        } catch {
+          return false
+        }
+        if (signal.aborted) return false
+        // Timers are early by a fraction of a millisecond.
+        if (performance.now() < next.at) await setTimeout(1)
+        if (performance.now() <= next.latest) return true
+      }
+      return true
+    },
+  }
+}

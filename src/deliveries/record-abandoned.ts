@@ -1,0 +1,44 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+
+import type { ClaimedDelivery } from './claim-deliveries.ts'
+
+/** Records the attempts whose workers died before they could: those between the last one recorded and this claim. */
+export async function recordAbandoned(
+  tx: Tx,
+  target: string,
+  claimed: readonly ClaimedDelivery[],
+): Promise<void> {
+  if (claimed.length === 0) return
+  const found = claimed.map(({ message, job, attempt }) => ({
+    message_id: message.id,
+    attempts: attempt - 1,
+    last_fetch: job.retryCount - 1,
+  }))
+  await sql`
+    with found as materialized (
+      select * from json_to_recordset(${JSON.stringify(found)}::json)
+        as f(message_id uuid, attempts int, last_fetch int)
+    ), locked as materialized ( -- in the order in which everybody locks deliveries
+      select d.message_id, d.attempts as recorded, d.worker,
+             case when d.state = 'active' then d.started_at end as started_at
+        from found f join orderwheel.deliveries d on d.message_id = f.message_id and d.target = ${target}
+       order by d.message_id
+         for update of d
+    ), counted as (
+      update orderwheel.deliveries d
+         set attempts = f.attempts, last_fetch = f.last_fetch,
+             state = case when d.state = 'active' then 'retrying' else d.state end
+        from found f
+       where d.message_id = f.message_id and d.target = ${target}
+    )
+    insert into orderwheel.delivery_attempts
+           (message_id, target, number, started_at, outcome, reason, worker)
+    select l.message_id, ${target}, n, coalesce(l.started_at, now()), 'abandoned',
+           'The worker stopped answering; whether the target was told is unknown.',
+           case when l.started_at is null then 'unknown' else coalesce(l.worker, 'unknown') end
+      from locked l join found f using (message_id)
+      cross join generate_series(l.recorded + 1, f.attempts) as n
+    on conflict do nothing -- recorded by hand`.execute(tx)
+}

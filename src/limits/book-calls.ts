@@ -1,0 +1,45 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+import type { Rate } from '#targets/target.ts'
+
+/** When the booked calls may begin. Each may begin `lateMs` late, and not at all after that. */
+export type Booking = { firstInMs: number; spacingMs: number; lateMs: number }
+
+/**
+ * Books the next `count` calls of a target that has a rate, for all workers: one statement, however many
+ * calls. Undefined when the target has no rate any more.
+ *
+ * No period of `perSeconds` sees more than `max` calls begin, however it is laid: a call begins within
+ * `lateMs` of its time, and the call `max` places later has its time `perSeconds` and twice `lateMs` after
+ * it. The second `lateMs` is for the way to the target, which does not take equally long each time.
+ */
+export async function bookCalls(
+  db: Db,
+  { target, count }: { target: string; count: number },
+): Promise<Booking | undefined> {
+  // Never long ahead: after a failover the clock may be behind.
+  const next = sql`greatest(at, least(next, at + make_interval(secs => 60 + per)))`
+  const { rows } = await sql<Rate & { firstInMs: number }>`
+    with rate as (
+      select name, case when rate_set then rate_set_max else rate_max end as max,
+             case when rate_set then rate_set_per_seconds else rate_per_seconds end as per,
+             coalesce(next_call_at, '-infinity') as next, clock_timestamp() as at
+        from orderwheel.targets where name = ${target}
+         for update
+    )
+    update orderwheel.targets t
+       set next_call_at = ${next} + make_interval(
+             secs => ${count} * (per + 2 * least(greatest(per * 0.025, 0.01), 0.5)) / max)
+      from rate where t.name = rate.name and rate.max is not null
+    returning extract(epoch from ${next} - at)::float8 * 1000 as "firstInMs",
+              rate.max, rate.per as "perSeconds"`.execute(db)
+  const [booked] = rows
+  return booked && { firstInMs: booked.firstInMs, ...timing(booked) }
+}
+
+/** How far apart calls are, and how late one may begin: a fortieth of the period, between 10 ms and half a second. */
+export function timing({ max, perSeconds }: Rate): { spacingMs: number; lateMs: number } {
+  const lateMs = Math.min(Math.max(perSeconds * 25, 10), 500)
+  return { spacingMs: (perSeconds * 1_000 + 2 * lateMs) / max, lateMs }
+}
