@@ -1,11 +1,15 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
+import type { Target } from '#targets/target.ts'
 
-/** Records the targets of the configuration, so that what is waiting for each can be shown. Never removes one. */
+/**
+ * Records the targets of the configuration, so that what is waiting for each can be shown, and their limits,
+ * which all workers share. Never removes one, and leaves alone what an operator set.
+ */
 export async function declareTargets(
   db: Db,
-  targets: readonly { name: string; kind: string; concurrency: number }[],
+  targets: readonly Pick<Target, 'name' | 'kind' | 'concurrency' | 'priority' | 'rate'>[],
 ): Promise<void> {
   if (targets.length === 0) return
   await db
@@ -13,13 +17,23 @@ export async function declareTargets(
     // In one order for everybody: processes that start together must not lock each other's rows crosswise.
     .values(
       targets
-        .map(({ name, kind, concurrency }) => ({ name, kind, concurrency }))
+        .map(({ name, kind, concurrency, priority, rate }) => ({
+          name,
+          kind,
+          concurrency,
+          priority,
+          rate_max: rate?.max ?? null,
+          rate_per_seconds: rate?.perSeconds ?? null,
+        }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     )
     .onConflict((conflict) =>
       conflict.column('name').doUpdateSet((excluded) => ({
         kind: excluded.ref('excluded.kind'),
         concurrency: excluded.ref('excluded.concurrency'),
+        priority: excluded.ref('excluded.priority'),
+        rate_max: excluded.ref('excluded.rate_max'),
+        rate_per_seconds: excluded.ref('excluded.rate_per_seconds'),
         declared_at: sql<Date>`now()`,
       })),
     )
