@@ -1,0 +1,23 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+import type { Boss } from '#queues/open-boss.ts'
+import { type JobToReplace, replaceJobs } from '#queues/replace-jobs.ts'
+
+/**
+ * Gives a settled delivery, which must be locked, a job again and all its attempts: those it had are no longer
+ * charged. One that may have reached its target is looked up there first, if the target has a lookup.
+ */
+export async function tryAgain(
+  tx: Tx,
+  boss: Boss,
+  { target, before, ...job }: JobToReplace & { target: string; before: 'dead' | 'uncertain' },
+): Promise<void> {
+  const counts = await replaceJobs(tx, boss, { queue: target, replace: [job] })
+  const lastFetch = counts.get(job.messageId) ?? job.lastFetch
+  await sql`
+    update orderwheel.deliveries
+       set state = 'queued', settled_at = null, uncharged = attempts, last_fetch = ${lastFetch},
+           ask_first = ask_first or ${before === 'uncertain'}
+     where message_id = ${job.messageId} and target = ${target}`.execute(tx)
+}
