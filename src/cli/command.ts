@@ -18,6 +18,8 @@ export type Context = {
   environment: Environment
   /** A line for the person, on standard output. */
   print: (line: string) => void
+  /** A line for the person, on standard error: why it failed, or how far it has come. */
+  warn: (line: string) => void
 }
 
 export type Option = {

@@ -1,5 +1,3 @@
-import { userInfo } from 'node:os'
-
 import { printableJson } from '#base/printable.ts'
 import { suggestName } from '#config/suggest-name.ts'
 import { createKey } from '#keys/create-key.ts'
@@ -9,6 +7,7 @@ import { isScope, scopes, type Scope } from '#keys/scopes.ts'
 
 import { defineCommand, usageError, type Context } from './command.ts'
 import { formatTable } from './format-table.ts'
+import { operator } from './operator.ts'
 import { withDatabase } from './with-database.ts'
 
 const name = 'keys'
@@ -120,14 +119,4 @@ async function revoke(which: string | undefined, { environment, print }: Context
   const key = await withDatabase(environment, ({ db }) => revokeKey(db, { which, who: operator() }))
   print(`Key ${key.id} (${key.name}) is revoked; every api process refuses it within 10 s.`)
   return 0
-}
-
-/** The person at the terminal, for the audit log. */
-function operator(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A container's user may have a number and no name.
-    return `uid ${process.getuid?.() ?? 'unknown'}`
-  }
 }

@@ -2,13 +2,15 @@ import { printableJson } from '#base/printable.ts'
 import { readStatus, type Status } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
+import { describeCircuit, describePause } from './describe-calling.ts'
 import { formatDuration } from './format-duration.ts'
 import { formatTable } from './format-table.ts'
 import { withDatabase } from './with-database.ts'
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'Shows what is open for each target, and how far behind the relay is',
+  summary:
+    'Shows what is open for each target, whether it is called, and how far behind the relay is',
   usage: '[--json]',
   options: { json: { type: 'boolean', summary: 'For programs' } },
   async run({ values }, { environment, print }) {
@@ -18,7 +20,7 @@ export const status = defineCommand({
   },
 })
 
-function describe({ relay, targets }: Status): string {
+function describe({ at, relay, targets }: Status): string {
   const oldest =
     relay.oldestSeconds === null ? '' : `, oldest ${formatDuration(relay.oldestSeconds)}`
   const refused = relay.refused === 0 ? '' : `, ${relay.refused} refused: see orderwheel.outbox`
@@ -33,6 +35,8 @@ function describe({ relay, targets }: Status): string {
     'delivered/min',
     'oldest',
     'dead letters',
+    'circuit',
+    'paused',
   ]
   const rows = targets.map((target) => [
     target.target,
@@ -43,6 +47,8 @@ function describe({ relay, targets }: Status): string {
     target.deliveredPerMinute,
     target.oldestSeconds === null ? '-' : formatDuration(target.oldestSeconds),
     target.deadLetters,
+    describeCircuit(target.circuit, at),
+    describePause(target.paused, at),
   ])
   return `${relayLine}\n\n${formatTable([head, ...rows])}`
 }

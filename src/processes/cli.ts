@@ -17,6 +17,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('#cli/check.ts')).check,
   status: async () => (await import('#cli/status.ts')).status,
   order: async () => (await import('#cli/order.ts')).order,
+  targets: async () => (await import('#cli/targets.ts')).targets,
+  pause: async () => (await import('#cli/pause.ts')).pause,
+  resume: async () => (await import('#cli/resume.ts')).resume,
   keys: async () => (await import('#cli/keys.ts')).keys,
   simulate: async () => (await import('./simulate.ts')).simulate,
 }
@@ -34,7 +37,7 @@ async function main(args: string[]): Promise<number> {
     return await dispatch(args)
   } catch (error) {
     if (!(error instanceof OrderwheelError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    warn(error.message)
     return error.code === 'usage' ? 2 : 1
   }
 }
@@ -47,7 +50,7 @@ async function dispatch([name, ...args]: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) return print(command.help)
   // For people who copied .env.example; what is set already counts more.
   if (existsSync('.env')) process.loadEnvFile('.env')
-  return command.run(args, { environment: readEnvironment(), print })
+  return command.run(args, { environment: readEnvironment(), print, warn })
 }
 
 async function loadCommand(name: string | undefined): Promise<Command> {
@@ -59,6 +62,10 @@ async function loadCommand(name: string | undefined): Promise<Command> {
 function print(line: string): number {
   process.stdout.write(`${line}\n`)
   return 0
+}
+
+function warn(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 async function version(): Promise<string> {

@@ -1,9 +1,13 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
+import type { Pause } from '#limits/lock-pause.ts'
+import type { CircuitReport } from '#limits/read-limits.ts'
 import { completedLastMinute } from '#queues/jobs.ts'
 
 export type Status = {
+  /** The database's time, by which the others are to be read. */
+  at: Date
   relay: {
     /** Messages not yet relayed. */
     waiting: number
@@ -26,6 +30,9 @@ export type TargetStatus = {
   /** Age of the oldest open delivery; null when there is none. */
   oldestSeconds: number | null
   deadLetters: number
+  circuit: CircuitReport
+  /** Null: an operator did not pause it, or its pause is over. */
+  paused: Omit<Pause, 'since'> | null
 }
 
 /**
@@ -33,23 +40,47 @@ export type TargetStatus = {
  * the history's size.
  */
 export async function readStatus(db: Db): Promise<Status> {
-  const relay = await sql<Status['relay']>`
+  const relay = await sql<Status['relay'] & { at: Date }>`
     select count(*)::int as waiting, count(*) filter (where refusals > 0)::int as refused,
-           extract(epoch from now() - min(created_at))::float8 as "oldestSeconds"
+           extract(epoch from now() - min(created_at))::float8 as "oldestSeconds", now() as at
       from orderwheel.outbox`.execute(db)
-  const targets = await sql<Omit<TargetStatus, 'deliveredPerMinute'>>`
+  const targets = await sql<Row>`
     select target, waiting::int, queued::int, active::int, retrying::int,
            extract(epoch from now() - oldest_open)::float8 as "oldestSeconds",
-           dead_letters::int as "deadLetters"
+           dead_letters::int as "deadLetters",
+           circuit, circuit_since as since, circuit_reason as reason, probe_at as "probeAt",
+           paused, paused_by as by, pause_reason as "pauseReason", paused_until as until
       from orderwheel.target_health
      order by target`.execute(db)
   const names = targets.rows.map((row) => row.target)
   const delivered = await completedLastMinute(db, names)
+  const { at, ...behind } = relay.rows[0] ?? nothing
   return {
-    relay: relay.rows[0] ?? { waiting: 0, refused: 0, oldestSeconds: null },
-    targets: targets.rows.map((row) => ({
-      ...row,
-      deliveredPerMinute: delivered.get(row.target) ?? 0,
-    })),
+    at,
+    relay: behind,
+    targets: targets.rows.map((row) => toStatus(row, delivered.get(row.target) ?? 0)),
+  }
+}
+
+const nothing = { at: new Date(0), waiting: 0, refused: 0, oldestSeconds: null }
+
+type Row = Omit<TargetStatus, 'deliveredPerMinute' | 'circuit' | 'paused'> & {
+  circuit: CircuitReport['state']
+  since: Date
+  reason: string | null
+  probeAt: Date | null
+  paused: boolean
+  by: string | null
+  pauseReason: string | null
+  until: Date | null
+}
+
+function toStatus(row: Row, deliveredPerMinute: number): TargetStatus {
+  const { circuit, since, reason, probeAt, paused, by, pauseReason, until, ...counts } = row
+  return {
+    ...counts,
+    deliveredPerMinute,
+    circuit: { state: circuit, since, reason, probeAt },
+    paused: paused ? { by: by ?? 'unknown', reason: pauseReason ?? '', until } : null,
   }
 }

@@ -16,6 +16,9 @@ const commands = [
   'check',
   'status',
   'order',
+  'targets',
+  'pause',
+  'resume',
   'keys',
   'simulate',
 ]
@@ -78,15 +81,22 @@ test.each([
   expect(code).toBe(2)
 })
 
-test.each(['api', 'relay', 'worker', 'all', 'migrate', 'status', 'order WEB-1', 'keys list'])(
-  '"%s" without a database says which variable names it',
-  async (command) => {
-    const { code, output } = await run(command.split(' '))
+test.each([
+  'api',
+  'relay',
+  'worker',
+  'all',
+  'migrate',
+  'status',
+  'order WEB-1',
+  'targets',
+  'keys list',
+])('"%s" without a database says which variable names it', async (command) => {
+  const { code, output } = await run(command.split(' '))
 
-    expect(output).toMatch(/^DATABASE_URL is not set: /)
-    expect(code).toBe(1)
-  },
-)
+  expect(output).toMatch(/^DATABASE_URL is not set: /)
+  expect(code).toBe(1)
+})
 
 test('a database that does not answer is a sentence, without a stack', async () => {
   const { code, output } = await run(['status'], {

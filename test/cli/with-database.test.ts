@@ -36,8 +36,8 @@ test('an order’s story is told in time order, with what each target answered a
     '                                 answered 503 {"error":"busy"}',
     '2026-01-01 10:00:15.000Z  crm    attempt 2: under way',
     '',
-    'email (order.placed) waits for stock',
-    'stock (order.placed) is dead: a person has to decide',
+    'email (order.placed) waits for order.placed to stock, which is a dead letter: replay it with orderwheel order WEB-1 --try-again --target stock',
+    'stock (order.placed) is a dead letter: mend the cause, then orderwheel order WEB-1 --try-again --target stock (or --mark-delivered, or --skip)',
   ])
 })
 
@@ -66,8 +66,8 @@ test('the status shows what is open for each target and how far behind the relay
 
   expect(code).toBe(0)
   expect(output).toMatch(/^Relay: 1 waiting, oldest \S+ \S+, 1 refused: see orderwheel.outbox$/m)
-  expect(output).toMatch(/^email +1 +0 +0 +0 +1 +\d+ days +0$/m)
-  expect(output).toMatch(/^stock +0 +0 +0 +0 +0 +- +1$/m)
+  expect(output).toMatch(/^email +1 +0 +0 +0 +1 +\d+ days +0 +closed +-$/m)
+  expect(output).toMatch(/^stock +0 +0 +0 +0 +0 +- +1 +closed +-$/m)
   const { relay, targets } = JSON.parse((await run(['status', '--json'])).output)
   expect(relay).toMatchObject({ waiting: 1, refused: 1 })
   expect(targets).toContainEqual(expect.objectContaining({ target: 'stock', deadLetters: 1 }))
@@ -129,7 +129,7 @@ const story = `
          ('${messageId}', 'mail', 1, '${id}', 'delivered', '{}', 1, '2026-01-01T10:00:00Z', now()),
          ('${messageId}', 'email', 1, '${id}', 'waiting', '{stock}', 0, '2026-01-01T10:00:00Z', null);
   insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, attempts, created_at, started_at)
-  values ('${messageId}', 'crm', 1, '${id}', 'active', '{}', 2, '2026-01-01T10:00:00Z', '2026-01-01T10:00:15Z');
+  values ('${messageId}', 'crm', 1, '${id}', 'active', '{}', 1, '2026-01-01T10:00:00Z', '2026-01-01T10:00:15Z');
   insert into orderwheel.delivery_attempts
          (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker)
   values ('${messageId}', 'erp', 1, '2026-01-01T10:00:01Z', 8000, 'try-again', E'HTTP 500\\u001b[2J', '{"status":500,"text":"out of\\u001b[1m order"}', 'w'),

@@ -1,0 +1,103 @@
+import { OrderwheelError } from '#base/errors.ts'
+import { printable, printableJson } from '#base/printable.ts'
+import { suggestName } from '#config/suggest-name.ts'
+import { decideDelivery } from '#deliveries/decide-delivery.ts'
+import { type Decided, type Decision, isUndecided } from '#deliveries/decision.ts'
+import type { DeliveryReport, OrderReport } from '#orders/read-order.ts'
+
+import { usageError, type Context } from './command.ts'
+import { operator } from './operator.ts'
+import { readReport } from './read-story.ts'
+import { withQueues } from './with-queues.ts'
+
+type Given = {
+  which: string
+  decision: Decision
+  target: string | undefined
+  reason: string | null
+  json: boolean
+}
+
+/** Carries out what the operator decided about one delivery of an order. Answers the exit code. */
+export async function decideOrder(
+  { which, decision, target, reason, json }: Given,
+  { environment, print, warn }: Context,
+): Promise<number> {
+  return withQueues(environment, async (queues) => {
+    const order = await readReport(queues.db, which)
+    const delivery = choose(order, target)
+    if (typeof delivery === 'string') {
+      warn(delivery)
+      return 1
+    }
+    const request = { messageId: delivery.message.id, target: delivery.target, decision }
+    const decided = await decideDelivery(queues, { ...request, who: operator(), reason })
+    if (decided.kind === 'refused') {
+      warn(`${describe(delivery, order)} is ${decided.state ?? 'gone'} by now: somebody decided.`)
+      return 1
+    }
+    print(
+      json
+        ? printableJson({ order: order.externalId, ...request, ...decided })
+        : printable(`${describe(delivery, order)} ${done(decided)}`),
+    )
+    return 0
+  })
+}
+
+/** The delivery that is meant, or a sentence that says why there is nothing to decide. */
+function choose(order: OrderReport, target: string | undefined): DeliveryReport | string {
+  const meant = order.deliveries.filter((one) => target === undefined || one.target === target)
+  if (target !== undefined && meant.length === 0) throw noSuchDelivery(order, target)
+  // The earliest of a target: its later messages wait for it.
+  const [first, ...others] = meant.filter(({ state }) => isUndecided(state))
+  if (!first) return nothingToDecide(order, meant)
+  const several = [first, ...others]
+  if (new Set(several.map((one) => one.target)).size === 1) return first
+  throw usageError(
+    'order',
+    `order ${order.externalId} has ${several.length} deliveries to decide on: ${listStates(several)}. Say which with --target`,
+  )
+}
+
+function noSuchDelivery({ externalId, deliveries }: OrderReport, target: string): OrderwheelError {
+  const names = [...new Set(deliveries.map((one) => one.target))]
+  const meant = suggestName(target, names) || `; there are ${names.join(', ') || 'none yet'}`
+  return new OrderwheelError(
+    'not-found',
+    `Order ${externalId} has no delivery to "${target}"${meant}${meant.endsWith('?') ? '' : '.'}`,
+  )
+}
+
+function nothingToDecide({ externalId }: OrderReport, meant: readonly DeliveryReport[]): string {
+  if (meant.length === 0) return `Order ${externalId} has no deliveries yet.`
+  return `There is nothing to decide about order ${externalId}: ${listStates(meant)}.`
+}
+
+function listStates(deliveries: readonly DeliveryReport[]): string {
+  return deliveries
+    .map(({ target, message, state }) => `${target} (${message.kind}) is ${state}`)
+    .join(', ')
+}
+
+function describe({ target, message }: DeliveryReport, { externalId }: OrderReport): string {
+  return `${target} (${message.kind}) of order ${externalId}`
+}
+
+function done({ state, released }: Extract<Decided, { kind: 'decided' }>): string {
+  switch (state) {
+    case 'queued':
+      return 'is queued again, with all its attempts.'
+    case 'delivered':
+      return `is marked as delivered. ${describeReleased(released)}`
+    case 'skipped':
+      return `is skipped. ${describeReleased(released)}`
+    default:
+      return state satisfies never
+  }
+}
+
+function describeReleased(released: readonly { target: string; kind: string }[]): string {
+  if (released.length === 0) return 'Nothing else had waited for it alone.'
+  return `Released: ${released.map(({ target, kind }) => `${target} (${kind})`).join(', ')}.`
+}

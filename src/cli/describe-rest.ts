@@ -1,0 +1,65 @@
+import type { TargetLimits } from '#limits/read-limits.ts'
+import type { DeliveryReport } from '#orders/read-order.ts'
+
+import { describeCircuit, describePause } from './describe-calling.ts'
+import { formatTime } from './format-time.ts'
+import type { Story } from './read-story.ts'
+
+type Calling = { at: Date; targets: readonly TargetLimits[] }
+
+/** What is still to come of a delivery, and what somebody can do about it; '' when nothing is. */
+export function describeRest(delivery: DeliveryReport, story: Story, calling: Calling): string {
+  switch (delivery.state) {
+    case 'waiting':
+      return `waits for ${delivery.waitsFor.map((one) => describeInTheWay(one, story)).join(', and for ')}`
+    case 'queued':
+      return `is queued${whyNotCalled(delivery.target, calling)}`
+    case 'retrying': {
+      const at = delivery.nextAttemptAt
+      const when = at === null ? 'once its job is due' : `at ${formatTime(at)}`
+      return `is tried again ${when}${whyNotCalled(delivery.target, calling)}`
+    }
+    case 'dead':
+      return `is a dead letter: mend the cause, then ${command(story, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
+    case 'uncertain':
+      return `is uncertain: it was sent, and nobody knows whether it arrived. Look into ${delivery.target}, then ${command(story, delivery.target, 'mark-delivered')} or ${command(story, delivery.target, 'try-again')}`
+    case 'active':
+    case 'delivered':
+    case 'shed':
+    case 'skipped':
+    case 'cancelled':
+      return ''
+    default:
+      return delivery.state satisfies never
+  }
+}
+
+function describeInTheWay(
+  { target, messageId }: DeliveryReport['waitsFor'][number],
+  story: Story,
+): string {
+  const inTheWay = story.deliveries.find(
+    (delivery) => delivery.target === target && delivery.message.id === messageId,
+  )
+  if (!inTheWay) return target
+  const what = `${inTheWay.message.kind} to ${target}`
+  if (inTheWay.state === 'dead')
+    return `${what}, which is a dead letter: replay it with ${command(story, target, 'try-again')}`
+  if (inTheWay.state === 'uncertain')
+    return `${what}, which is uncertain: decide with ${command(story, target, 'mark-delivered')} or ${command(story, target, 'try-again')}`
+  return `${what} (${inTheWay.state})`
+}
+
+function command({ externalId }: Story, target: string, decision: string): string {
+  return `orderwheel order ${externalId} --${decision} --target ${target}`
+}
+
+/** Its job may be due for long: an operator or the circuit keeps its target from being called. */
+function whyNotCalled(name: string, { at, targets }: Calling): string {
+  const target = targets.find((one) => one.target === name)
+  if (target?.paused)
+    return `; ${name} is ${describePause(target.paused, at)}: ${target.paused.reason}`
+  if (target && target.circuit.state !== 'closed')
+    return `; the circuit of ${name} is ${describeCircuit(target.circuit, at)}: ${target.circuit.reason ?? ''}`
+  return ''
+}

@@ -1,0 +1,105 @@
+import { printable, printableJson } from '#base/printable.ts'
+import { suggestName } from '#config/suggest-name.ts'
+import { readChanges } from '#limits/read-changes.ts'
+import { readLimits } from '#limits/read-limits.ts'
+
+import { defineCommand, usageError, type Context } from './command.ts'
+import { describeTargets } from './describe-targets.ts'
+import { formatTable } from './format-table.ts'
+import { formatTime } from './format-time.ts'
+import { reasonOption } from './read-reason.ts'
+import { setTarget } from './set-target.ts'
+import { unknownTarget } from './unknown-target.ts'
+import { withDatabase } from './with-database.ts'
+
+const name = 'targets'
+const actions = ['list', 'set', 'changes']
+
+export const targets = defineCommand({
+  name,
+  summary: 'Shows each target’s limits, circuit and pause; sets how much it may be called',
+  usage:
+    '[list] [--json] | changes <target> [--json] | set <target> [--concurrency <number>] [--rate <calls>/<seconds>]',
+  positionals: { least: 0, most: 2, missing: '' },
+  options: {
+    concurrency: {
+      type: 'string',
+      value: 'number',
+      summary: 'Calls at a time by all workers together, or "default": the configuration’s',
+    },
+    rate: {
+      type: 'string',
+      value: 'calls/seconds',
+      summary: 'Calls that may begin in so many seconds, for example 10/1; "none" or "default"',
+    },
+    reason: reasonOption,
+    'no-wait': { type: 'boolean', summary: 'Does not wait until a lower concurrency holds' },
+    json: { type: 'boolean', summary: 'For programs' },
+  },
+  async run({ values, positionals: [action = 'list', target] }, context) {
+    const json = values.json ?? false
+    switch (action) {
+      case 'list':
+        refuse({ ...values, json: undefined }, action)
+        if (target !== undefined) throw usageError(name, `"${target}" is one argument too many`)
+        return list({ json }, context)
+      case 'changes':
+        refuse({ ...values, json: undefined }, action)
+        return listChanges({ target: named(target), json }, context)
+      case 'set':
+        return setTarget(named(target), { ...values, json }, context)
+      default:
+        throw usageError(
+          name,
+          `it does not know "${action}"${suggestName(action, actions) || ': say list, set or changes'}`,
+        )
+    }
+  },
+})
+
+function refuse(values: Readonly<Record<string, unknown>>, action: string): void {
+  const given = Object.entries(values).find(([, value]) => value !== undefined)
+  if (given) throw usageError(name, `${action} takes no --${given[0]}`)
+}
+
+function named(target: string | undefined): string {
+  if (target) return target
+  throw usageError(name, 'which target? Give its name')
+}
+
+async function list({ json }: { json: boolean }, { environment, print }: Context): Promise<number> {
+  const { at, targets: all } = await withDatabase(environment, ({ db }) => readLimits(db))
+  print(json ? printableJson(all) : describeTargets(all, at))
+  return 0
+}
+
+async function listChanges(
+  { target, json }: { target: string; json: boolean },
+  { environment, print }: Context,
+): Promise<number> {
+  const changes = await withDatabase(environment, async ({ db }) => {
+    const found = await readChanges(db, target)
+    // One that was taken out of the configuration long ago still has its history.
+    if (
+      found.length === 0 &&
+      !(await readLimits(db)).targets.some((known) => known.target === target)
+    )
+      throw await unknownTarget(db, target)
+    return found
+  })
+  if (json) print(printableJson(changes))
+  else if (changes.length === 0) print(`Nothing has changed about ${target} yet.`)
+  else
+    print(
+      formatTable([
+        ['at', 'change', 'by', 'reason'],
+        ...changes.map(({ at, change, who, reason }) => [
+          formatTime(at),
+          change,
+          who,
+          printable(reason ?? ''),
+        ]),
+      ]),
+    )
+  return 0
+}
