@@ -4,7 +4,7 @@ import type { TargetDefinition } from '#targets/target-kind.ts'
 /** A configuration file: the targets, and which of them are told of which kind of message. */
 export type ConfigDefinition<Name extends string = string> = {
   targets: Readonly<Record<Name, TargetDefinition>>
-  routes: { readonly [Kind in keyof Routes]: readonly Name[] }
+  routes: { readonly [Kind in keyof Routes]: readonly NoInfer<Name>[] }
 }
 
 /** Gives a configuration file its types; it is checked when a command starts. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { checkConfig } from '#config/check-config.ts'
-import { custom, email, env, http, webhook } from '#config/index.ts'
+import { custom, defineConfig, email, env, http, webhook } from '#config/index.ts'
 import { circuitDefaults, targetDefaults } from '#targets/target.ts'
 
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -245,6 +245,20 @@ test('targets that would wait for ever are told', () => {
     'targets.c.after: waits in a circle: c → b → a → c',
     'targets.d.after: a target cannot wait for itself',
     "targets.e.after: waits for f, which routes['order.cancelled'] does not tell: add f to it",
+  ])
+})
+
+test('a name in a route that is no target is marked there, by the editor too', () => {
+  const definition = defineConfig({
+    targets: { erp: http({ url, path: ({ order }) => order.externalId }), crm: http({ url }) },
+    routes: {
+      // @ts-expect-error: the types know the targets
+      'order.placed': ['epr'],
+      'order.cancelled': ['crm'],
+    },
+  })
+  expect(mistakesOf(definition)).toEqual([
+    "routes['order.placed'][0]: there is no target epr; did you mean erp?",
   ])
 })
 
