@@ -8,7 +8,13 @@ import { startOrderwheel } from './support/start-process.ts'
 
 const root = new URL('../', import.meta.url)
 const text = (file: string) => readFileSync(new URL(file, root), 'utf8')
-const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/what-happens-when.md']
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/what-happens-when.md',
+  'docs/targets.md',
+]
 
 test('every file the documentation links to exists', () => {
   for (const document of documents) {

@@ -1,0 +1,76 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect, onTestFinished, test } from 'vitest'
+
+import { loadConfig } from '#config/load-config.ts'
+import { targetKinds } from '#targets/target-kinds.ts'
+import { commonOptions } from '#targets/target-options.ts'
+import { circuitDefaults, targetDefaults } from '#targets/target.ts'
+
+const page = await readFile(new URL('../../docs/targets.md', import.meta.url), 'utf8')
+
+test('the page of targets has every option of every kind', () => {
+  expect(Object.keys(tableOf('every kind'))).toEqual(Object.keys(commonOptions))
+  for (const [kind, { schema }] of Object.entries(targetKinds)) {
+    const { properties } = schema as unknown as { properties: object }
+    const own = Object.keys(properties).filter(
+      (option) => !(option in commonOptions) && option !== 'tell',
+    )
+    expect(Object.keys(tableOf(kind)).toSorted(), kind).toEqual(own.toSorted())
+  }
+})
+
+test('the defaults on the page of targets are those that count', () => {
+  const { timeoutSeconds, concurrency, priority, idempotent, retry } = targetDefaults
+  expect(tableOf('every kind')).toMatchObject(inCode({ timeoutSeconds, concurrency }))
+  expect(tableOf('every kind')).toMatchObject(inCode({ priority, idempotent }))
+  const retryOnPage = Object.entries(retry).map(([option, value]) => `${option}: ${value}`)
+  expect(page).toContain(`{ ${retryOnPage.join(', ')} }`)
+  expect(tableOf('circuit')).toEqual(inCode(circuitDefaults))
+})
+
+test('the examples on the page of targets are configurations without mistakes', async () => {
+  const examples = [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code)
+  const names = examples.map((code) => /^'?([a-z-]+)/.exec(code)?.[1])
+  const source = `
+    import { classifyAnswer, custom, defineConfig, email, env, http, tryAgain, webhook } from 'orderwheel'
+    export default defineConfig({
+      targets: { ${examples.join('\n')} },
+      routes: { 'order.placed': ${JSON.stringify(names)}, 'order.cancelled': [] },
+    })`
+  const directory = await mkdtemp(join(tmpdir(), 'orderwheel-page-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'orderwheel.config.ts')
+  await writeFile(path, source)
+
+  const { targets } = await loadConfig({
+    path,
+    environment: {
+      BUSINESS_CENTRAL_URL: 'https://bc.example.com/orders',
+      PARTNER_URL: 'https://partner.example.com',
+      PARTNER_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+      SMTP_URL: 'smtp://mail.example.com',
+      ERP_URL: 'https://erp.example.com',
+      ERP_TOKEN: 'token',
+    },
+  })
+
+  expect(targets.map(({ name }) => name)).toEqual(names)
+  expect(new Set(targets.map(({ kind }) => kind))).toEqual(new Set(Object.keys(targetKinds)))
+  await Promise.all(targets.map((target) => target.close()))
+})
+
+/** Options and their defaults, as the table between the comments has them. */
+function tableOf(mark: string): Record<string, string> {
+  const [, table = ''] = new RegExp(`<!-- ${mark} -->(.*)<!-- /${mark} -->`, 's').exec(page) ?? []
+  const rows = [...table.matchAll(/^\| `(\w+)` +\| (.*?) *\|/gm)]
+  return Object.fromEntries(rows.map(([, option = '', value = '']) => [option, value]))
+}
+
+function inCode(values: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([option, value]) => [option, `\`${value}\``]),
+  )
+}
