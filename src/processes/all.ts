@@ -13,11 +13,14 @@ export const all = defineCommand({
   usage: '',
   options: {},
   run: (_given, context) =>
-    runProcess(context, async (setting) => {
-      // The api at once, its /readyz says why it is not ready; the others wait for the schema.
-      await startApi(setting)
-      checkDeadlines(setting)
-      await startBehind(setting)
+    runProcess(context, {
+      parts: ['api', 'relay', 'worker'],
+      async start(setting) {
+        // The api at once, its /readyz says why it is not ready; the others wait for the schema.
+        await startApi(setting)
+        checkDeadlines(setting)
+        await startBehind(setting)
+      },
     }),
 })
 

@@ -9,7 +9,10 @@ export const api = defineCommand({
   usage: '',
   options: {},
   run: (_given, context) =>
-    runProcess(context, async (setting) => {
-      await startApi(setting)
+    runProcess(context, {
+      parts: ['api'],
+      async start(setting) {
+        await startApi(setting)
+      },
     }),
 })

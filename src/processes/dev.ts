@@ -61,6 +61,8 @@ function refuseProduction({ production }: Environment): void {
   )
 }
 
+const parts = ['api', 'relay', 'worker'] as const
+
 type Start = { context: Context; speed: number; logOf: LogOf; run: Run }
 
 async function start({ context, speed, logOf, run }: Start): Promise<void> {
@@ -82,7 +84,7 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
     environment: fillIn(environment.variables, simulatedVariables(simulator)),
   })
   run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
-  const setting = { environment, config, run, logOf }
+  const setting = { environment, config, run, parts, pools: [], logOf }
   // Every port first: a start that fails for a taken one has called no target.
   const url = await startApi(setting)
   run.signal.throwIfAborted()

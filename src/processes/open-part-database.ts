@@ -1,12 +1,12 @@
 import { databaseOf } from '#base/environment.ts'
 import { openDatabase, type Database, type DatabaseOptions } from '#database/open-database.ts'
 
-import type { Setting } from './setting.ts'
+import type { PartName, Setting } from './setting.ts'
 
 /** The connections of one part; a DBA sees them as `orderwheel-<part>`. */
 export function openPartDatabase(
-  part: string,
-  { environment, run, logOf }: Setting,
+  part: PartName,
+  { environment, run, pools, logOf }: Setting,
   limits: Pick<DatabaseOptions, 'lockTimeoutMs'> = {},
 ): Database {
   let closing = false
@@ -20,6 +20,7 @@ export function openPartDatabase(
       if (!closing) logOf(part).warn({ err: error }, 'connection lost, reconnecting')
     },
   })
+  pools.push(database.pool)
   run.add({
     name: `connections of ${part}`,
     stage: 'connections',

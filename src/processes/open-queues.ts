@@ -8,13 +8,15 @@ import { declareQueues } from '#queues/declare-queues.ts'
 import { openBoss, type Boss } from '#queues/open-boss.ts'
 import { declareTargets } from '#status/declare-targets.ts'
 
+import { checkConnections } from './check-connections.ts'
 import { openPartDatabase } from './open-part-database.ts'
 import type { Setting } from './setting.ts'
 
 /**
  * Connections and pg-boss for a relay or worker, with the queues of every target declared. Waits for a
  * database that is not there or not migrated yet, saying why, until it is or the process is stopped. Throws
- * `database` when pg-boss's schema stays one that this version cannot work with.
+ * `database` when pg-boss's schema stays one that this version cannot work with, `config` when the server allows
+ * fewer connections than this process may come to hold.
  */
 export async function openQueues(
   part: 'relay' | 'worker',
@@ -24,6 +26,7 @@ export async function openQueues(
   const log = setting.logOf(part)
   const database = openPartDatabase(part, setting)
   await waitForSchema({ db: database.db, log, signal: run.signal })
+  if (setting.parts.at(-1) === part) await checkConnections(setting, database, log)
 
   let said = ''
   let refusedSince: number | undefined

@@ -25,8 +25,8 @@ export const relay = defineCommand({
     const deadline = deadlineAfter(maxSeconds)
     const start = (setting: Setting) =>
       workUntil(deadline, setting, values.drain ? drain : startRelay)
-    if (values.drain) return runProcess(context, start, async () => {})
-    return runProcess(context, start, maxSeconds ? waitForSeconds(maxSeconds) : undefined)
+    const ended = values.drain ? async () => {} : maxSeconds && waitForSeconds(maxSeconds)
+    return runProcess(context, { parts: ['relay'], start, until: ended || undefined })
   },
 })
 

@@ -4,16 +4,19 @@ import { runUntilSignal } from '#base/run-until-signal.ts'
 import type { Context } from '#cli/command.ts'
 import { loadConfig } from '#config/load-config.ts'
 
-import type { Setting } from './setting.ts'
+import type { PartName, Setting } from './setting.ts'
 
-/**
- * Runs a production process until it is asked to stop, or until `until`, when given, resolves.
- * Answers the exit code.
- */
+export type ProcessOptions = {
+  parts: readonly PartName[]
+  start: (setting: Setting) => Promise<void>
+  /** Ends the process when it resolves. */
+  until?: (() => Promise<void>) | undefined
+}
+
+/** Runs a production process until it is asked to stop. Answers the exit code. */
 export async function runProcess(
   { environment }: Context,
-  start: (setting: Setting) => Promise<void>,
-  until?: () => Promise<void>,
+  { parts, start, until }: ProcessOptions,
 ): Promise<number> {
   databaseOf(environment)
   const config = await loadConfig({
@@ -24,7 +27,7 @@ export async function runProcess(
   await runUntilSignal({
     async start(run) {
       run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
-      await start({ environment, config, run, logOf })
+      await start({ environment, config, run, parts, pools: [], logOf })
     },
     ...(until ? { until } : {}),
     stopSeconds: environment.stopSeconds,

@@ -1,8 +1,11 @@
 import { OrderwheelError } from '#base/errors.ts'
+import type { Part } from '#base/run-until-signal.ts'
 import { createNotifier } from '#database/notify.ts'
-import { latestMigration, whyNotReady } from '#database/schema-version.ts'
+import type { Database } from '#database/open-database.ts'
+import { latestMigration, waitForSchema, whyNotReady } from '#database/schema-version.ts'
 import { buildApp } from '#http/build-app.ts'
 
+import { checkConnections } from './check-connections.ts'
 import { openPartDatabase } from './open-part-database.ts'
 import type { Setting } from './setting.ts'
 
@@ -13,7 +16,8 @@ import type { Setting } from './setting.ts'
 export async function startApi(setting: Setting): Promise<string> {
   const { environment, run, logOf } = setting
   const log = logOf('api')
-  const { db, pool } = openPartDatabase('api', setting, { lockTimeoutMs })
+  const database = openPartDatabase('api', setting, { lockTimeoutMs })
+  const { db, pool } = database
   const notify = createNotifier(pool, 'orderwheel_outbox', log)
   const latest = await latestMigration()
   const app = await buildApp({
@@ -28,12 +32,32 @@ export async function startApi(setting: Setting): Promise<string> {
     },
   })
   run.add({ name: 'api', stage: 'work', stop: () => app.close() })
+  if (setting.parts.at(-1) === 'api') run.add(checkLater(setting, database))
   const { host, port } = environment
   try {
     return await app.listen({ host, port, listenTextResolver })
   } catch (error) {
     throw explain(error, host, port)
   }
+}
+
+/** The api listens before its database is there: what the server allows is found out behind its back. */
+function checkLater(setting: Setting, database: Database): Part {
+  const log = setting.logOf('api')
+  const ended = new AbortController()
+  const signal = AbortSignal.any([setting.run.signal, ended.signal])
+  const failed = Promise.withResolvers<never>()
+  const checked = waitForSchema({ db: database.db, log, signal })
+    .then(() => checkConnections(setting, database, log))
+    .catch((error: unknown) => {
+      // Of anything else /readyz tells.
+      if (error instanceof OrderwheelError) failed.reject(error)
+    })
+  const stop = () => {
+    ended.abort()
+    return checked
+  }
+  return { name: 'connection check', stage: 'work', stop, failed: failed.promise }
 }
 
 /** A line of its own for each address of this machine, when HOST means all of them. */

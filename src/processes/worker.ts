@@ -48,8 +48,8 @@ export const worker = defineCommand({
       const { worker, setting } = started
       await workUntil(deadline, setting, (limited) => drain(worker, limited))
     }
-    if (values.drain) return runProcess(context, start, drained)
-    return runProcess(context, start, maxSeconds ? waitForSeconds(maxSeconds) : undefined)
+    const ended = values.drain ? drained : maxSeconds && waitForSeconds(maxSeconds)
+    return runProcess(context, { parts: ['worker'], start, until: ended || undefined })
   },
 })
 
