@@ -64,11 +64,12 @@ async function compare(setting: Setting, limits: ConnectionLimit[], log: Log): P
   const { parts, pools, environment } = setting
   const budget = parts.length * environment.databasePoolSize + listenersOf(setting)
   refuse(setting, limits, budget)
+  // About: a connection that is being opened may be in one of the two numbers and not yet in the other.
   const ours = pools.reduce((sum, pool) => sum + pool.totalCount, 0)
   const room = ({ allowed, taken }: ConnectionLimit) => allowed - Math.max(0, taken - ours)
   const [least] = limits.toSorted((a, b) => room(a) - room(b))
   if (!least || room(least) >= budget) return
-  const reason = `${describeBudget(setting, budget)}; ${least.name} allows ${least.allowed}, and others hold ${least.taken - ours} of them. Lower DATABASE_POOL_SIZE here or there, or raise the limit`
+  const reason = `${describeBudget(setting, budget)}; ${least.name} allows ${least.allowed}, and others hold about ${Math.max(0, least.taken - ours)} of them. Lower DATABASE_POOL_SIZE here or there, or raise the limit`
   log.warn({ reason }, 'connections may run out')
 }
 

@@ -69,12 +69,12 @@ test('a process that finds too little room beside the others starts, with a warn
 
     const warned = start('all')
     const [, held] = await warned.said(
-      /allows 40, and others hold (\d+) of them\..*"msg":"connections may run out"/,
+      /allows 40, and others hold about (\d+) of them\..*"msg":"connections may run out"/,
     )
     await warned.said(/"msg":"worker started"/)
 
-    // Besides the 15 the relay may listen already.
-    expect(['15', '16']).toContain(held)
+    // Give or take what the process itself is opening at that moment.
+    expect(Math.abs(Number(held) - 15)).toBeLessThan(5)
   } finally {
     await Promise.all(others.map((other) => other.end()))
   }
