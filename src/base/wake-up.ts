@@ -1,8 +1,8 @@
 /** A bell that one loop waits for and anybody may ring. A ring while nobody waits is kept for the next wait. */
 export type WakeUp = {
   ring: () => void
-  /** Resolves at the next ring, or after `seconds`. */
-  wait(seconds?: number): Promise<void>
+  /** Resolves at the next ring, or after `seconds`; says whether it was rung. */
+  wait(seconds?: number): Promise<boolean>
 }
 
 export function createWakeUp(): WakeUp {
@@ -27,7 +27,9 @@ export function createWakeUp(): WakeUp {
         })
       }
       resume = undefined
+      const wasRung = rung
       rung = false
+      return wasRung
     },
   }
 }

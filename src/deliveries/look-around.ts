@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 import type { CircuitState } from '#database/tables.ts'
-import { hasDueJob } from '#queues/jobs.ts'
+import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { hasDueJob, hasLostJob } from '#queues/jobs.ts'
 import type { Rate } from '#targets/target.ts'
 
 /** What a worker has to know of a target before it claims anything. */
@@ -18,6 +19,8 @@ export type TargetView = {
   /** An open circuit may be probed. */
   probeDue: boolean
   paused: boolean
+  /** A worker that is silent holds jobs or slots. */
+  hasLost: boolean
   concurrency: number
   rate: Rate | null
 }
@@ -31,6 +34,10 @@ export async function lookAround(db: Db, targets: readonly string[]): Promise<Ta
            circuit = 'closed' and failed_in_a_row = 0 and window_failed = 0 as clean,
            circuit = 'open' and (probe_at <= now() or circuit_since > now()) as "probeDue",
            paused_at is not null and coalesce(paused_until > now(), true) as paused,
+           ${hasLostJob(sql.ref('t.name'))} or exists (
+             select from orderwheel.slot_leases l
+              where l.target = t.name
+                and l.renewed_at < now() - make_interval(secs => ${lostAfterSeconds})) as "hasLost",
            coalesce(concurrency_set, concurrency) as concurrency,
            case when rate_set then json_build_object('max', rate_set_max, 'perSeconds', rate_set_per_seconds)
                 else json_build_object('max', rate_max, 'perSeconds', rate_per_seconds) end as rate

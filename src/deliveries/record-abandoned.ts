@@ -1,10 +1,14 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
+import { lostAfterSeconds } from '#queues/declare-queues.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 
-/** Records the attempts whose workers died before they could: those between the last one recorded and this claim. */
+/**
+ * Records the attempts whose workers died before they could: those between the last one recorded and this
+ * claim. When one began is known if it lasted for a second; else it was at least `lostAfterSeconds` ago.
+ */
 export async function recordAbandoned(
   tx: Tx,
   target: string,
@@ -35,7 +39,7 @@ export async function recordAbandoned(
     )
     insert into orderwheel.delivery_attempts
            (message_id, target, number, started_at, outcome, reason, worker)
-    select l.message_id, ${target}, n, coalesce(l.started_at, now()), 'abandoned',
+    select l.message_id, ${target}, n, coalesce(l.started_at, now() - make_interval(secs => ${lostAfterSeconds})), 'abandoned',
            'The worker stopped answering; whether the target was told is unknown.',
            case when l.started_at is null then 'unknown' else coalesce(l.worker, 'unknown') end
       from locked l join found f using (message_id)

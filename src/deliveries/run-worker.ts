@@ -43,8 +43,6 @@ const settleSeconds = 2
 const defaultSlots = 1_000
 // The floor beneath lost notifications, and how retries that come due are noticed.
 const pollMs = 1_000
-// A lost worker's jobs run again within the heartbeat plus this.
-const rescueMs = 2_000
 // More than one heartbeat (a third of 10 s), less than what makes a job count as lost.
 const steadyBeforeRescueMs = 5_000
 // How soon a delivery that waits for nothing any more is noticed, which should never be needed.
@@ -73,6 +71,7 @@ export function startWorker(options: WorkerOptions): Worker {
     const views = await lookAround(db, names)
     database.answered()
     for (const view of views) pumps.find((pump) => pump.target === view.name)?.observe(view)
+    if (views.some((view) => view.hasLost)) await rescue()
     return views.filter(isCallable).filter((view) => view.dueNew || view.dueRetry).length
   }
 
@@ -103,7 +102,6 @@ export function startWorker(options: WorkerOptions): Worker {
   const onError = (error: unknown) =>
     log.warn({ err: error }, 'the database did not answer, trying again')
   const poll = repeatPass(look, { everyMs: pollMs, onError })
-  const rescuing = repeatPass(rescue, { everyMs: rescueMs, onError })
   const sweeping = repeatPass(sweep, { everyMs: strandedMs, onError })
   poll.runNow()
   let stopped: Promise<void> | undefined
@@ -122,7 +120,7 @@ export function startWorker(options: WorkerOptions): Worker {
   async function stopAll() {
     const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
-    const loops = [poll, rescuing, sweeping].map((loop) => loop.stop())
+    const loops = [poll.stop(), sweeping.stop()]
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
     // A pass may hang in a database that does not answer; it writes nothing that matters.
     await Promise.race([Promise.all(loops), untilAborted(settling)])

@@ -13,6 +13,14 @@ export async function dueMessages(db: Db, limit: number): Promise<DueMessage[]> 
   return rows
 }
 
+/** Whether there is a message to relay, new or refused and due again. */
+export async function hasDueMessage(db: Db): Promise<boolean> {
+  const { rows } = await sql<{ due: boolean }>`
+    select exists (select from orderwheel.outbox where try_after is null)
+        or exists (select from orderwheel.outbox where try_after <= now()) as due`.execute(db)
+  return rows[0]?.due ?? false
+}
+
 /** Refused messages whose time has come again, the longest due first. */
 export async function refusedMessagesDue(db: Db, limit: number): Promise<DueMessage[]> {
   const { rows } = await sql<DueMessage>`

@@ -119,6 +119,13 @@ export async function keepJobs(
   return new Set(settledIds(await boss.touch(jobs.queue, [...jobs.held])))
 }
 
+const isLost = sql`j.state = 'active' and j.heartbeat_on < now() - make_interval(secs => ${lostAfterSeconds})`
+
+/** SQL that says whether a queue has a job whose worker died. */
+export function hasLostJob(queue: RawBuilder<unknown>) {
+  return sql<boolean>`exists (select from pgboss.job j where j.name = ${queue} and ${isLost})`
+}
+
 // A worker that dies takes its slots' worth with it; more wait for the next look.
 const rescuedAtATime = 500
 
@@ -133,9 +140,8 @@ export async function rescueJobs(
 ): Promise<Map<string, number>> {
   return db.transaction().execute(async (tx) => {
     const { rows } = await sql<HeldJob & { name: string }>`
-      select name, id, retry_count as "retryCount" from pgboss.job
-       where name = any(${queues}::text[]) and state = 'active'
-         and heartbeat_on < now() - make_interval(secs => ${lostAfterSeconds})
+      select name, id, retry_count as "retryCount" from pgboss.job j
+       where name = any(${queues}::text[]) and ${isLost}
        limit ${rescuedAtATime}
          for update skip locked`.execute(tx)
     const rescued = new Map<string, number>()

@@ -3,7 +3,12 @@ import { setTimeout } from 'node:timers/promises'
 import type { Log } from '#base/log.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
-import { type DueMessage, dueMessages, refusedMessagesDue } from '#outbox/due-messages.ts'
+import {
+  type DueMessage,
+  dueMessages,
+  hasDueMessage,
+  refusedMessagesDue,
+} from '#outbox/due-messages.ts'
 import { refuseMessage } from '#outbox/refuse-message.ts'
 
 import { type RelayDeps, type Relayed, relayBatch } from './relay-batch.ts'
@@ -12,7 +17,7 @@ export type RelayOptions = RelayDeps & {
   log: Log
   /** Called with the targets that got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
-  /** The floor beneath lost notifications. Default 0.5. */
+  /** The floor beneath lost notifications. Default 1.25: with a worker's look each second, less than 2 a second. */
   pollSeconds?: number
 }
 
@@ -29,17 +34,21 @@ const batchSize = 500
 const refusedAtATime = 20
 const pauseAfterFailureSeconds = 1
 
-/** Repeats `relayOnce`: at once while batches are full, else when woken or after half a second. */
+/** Repeats `relayOnce`: at once while batches are full, else when woken, or when a look now and then finds something. */
 export function startRelay(options: RelayOptions): Relay {
-  const { log, pollSeconds = 0.5 } = options
+  const { log, pollSeconds = 1.25 } = options
   const bell = createWakeUp()
   const stopping = new AbortController()
 
   async function run() {
+    let isRung = true
     while (!stopping.signal.aborted) {
       try {
-        const messages = await relayOnce(options, stopping.signal)
-        if (messages < batchSize && !stopping.signal.aborted) await bell.wait(pollSeconds)
+        // Idle, one small query; rung, straight to work.
+        const isDue: boolean = isRung || (await hasDueMessage(options.db))
+        const messages: number = isDue ? await relayOnce(options, stopping.signal) : 0
+        isRung = messages >= batchSize
+        if (!isRung && !stopping.signal.aborted) isRung = await bell.wait(pollSeconds)
       } catch (error) {
         log.warn({ err: error }, 'relay failed, trying again')
         await bell.wait(pauseAfterFailureSeconds)
