@@ -23,6 +23,8 @@ export function divideSlots(
   const entitled = Math.floor(allowed / wanting)
   const starved = others.some((other) => other.slots < Math.min(other.wanted, entitled))
   const fair = Math.min(wanted, entitled)
-  const cap = starved && entitled > 0 ? fair : Math.max(fair, Math.min(wanted, free))
-  return { slots: Math.max(inUse, Math.min(cap, free)), cap }
+  const due = starved && entitled > 0 ? fair : Math.max(fair, Math.min(wanted, free))
+  // What it is due but others still use is not free: it has to wait until they give it back.
+  const cap = Math.min(due, free)
+  return { slots: Math.max(inUse, cap), cap }
 }
