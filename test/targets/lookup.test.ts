@@ -84,7 +84,7 @@ test.each(kinds)(
   async (_kind, define) => {
     const { signal, pass } = createDeadline()
     const target = define(() => {
-      pass()
+      setImmediate(pass)
       return new Promise(() => {})
     })
     expect(await ask(target, exampleCall({ signal }))).toEqual(noAnswer('lookup: out of time'))
