@@ -5,6 +5,7 @@ import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import type { Decision } from '#deliveries/decision.ts'
 import { endJobs, takeJobs } from '#queues/jobs.ts'
 
+import { actAtOnce } from '../support/act-at-once.ts'
 import { eventually } from '../support/eventually.ts'
 import { openStuckShop, type StuckShop } from '../support/stuck-order.ts'
 
@@ -121,12 +122,35 @@ test('a worker that wakes up after somebody decided cannot settle the new attemp
 test('of two people who decide at once one wins, and the other is told the state', async () => {
   const order = await place(cancelledLater)
 
-  const both = await Promise.all([decide(order, 'skip', 'eva'), decide(order, 'try-again', 'tom')])
+  const both = await actAtOnce(shop, {
+    lock: `select from orderwheel.deliveries where order_id = '${order.orderId}' for update`,
+    acts: [() => decide(order, 'skip'), () => decide(order, 'try-again', { who: 'tom' })],
+  })
 
   const [won] = both.filter(({ kind }) => kind === 'decided')
   const [lost] = both.filter(({ kind }) => kind === 'refused')
   expect(lost).toEqual({ kind: 'refused', state: won && 'state' in won ? won.state : undefined })
   expect(await audit(order)).toHaveLength(1)
+})
+
+test('two people who settle at once what a third delivery waits for release it', async () => {
+  const order = await place([
+    {
+      kind: 'order.placed',
+      deliveries: { erp: 'dead', stock: 'uncertain', email: 'waiting' },
+      after: { email: ['erp', 'stock'] },
+    },
+  ])
+  const mark = (target: string) => () => decide(order, 'mark-delivered', { target })
+
+  const both = await actAtOnce(shop, {
+    lock: `select from orderwheel.deliveries where order_id = '${order.orderId}' for update`,
+    acts: [mark('erp'), mark('stock')],
+  })
+
+  const released = both.flatMap((decided) => (decided.kind === 'decided' ? decided.released : []))
+  expect(released).toEqual([expect.objectContaining({ target: 'email' })])
+  expect(await jobs(order, 'created')).toEqual(['email'])
 })
 
 test.each(['waiting', 'queued', 'retrying', 'delivered', 'skipped'] as const)(
@@ -217,9 +241,13 @@ async function place(messages: Parameters<StuckShop['placeOrder']>[0]): Promise<
   return shop.placeOrder(messages)
 }
 
-function decide({ messageIds: [messageId = ''] }: Order, decision: Decision, who = 'eva') {
+function decide(
+  { messageIds: [messageId = ''] }: Order,
+  decision: Decision,
+  { who = 'eva', target = 'erp' } = {},
+) {
   const reason = 'seen in the ERP'
-  return decideDelivery(shop, { messageId, target: 'erp', decision, who, reason })
+  return decideDelivery(shop, { messageId, target, decision, who, reason })
 }
 
 function jobOf({ orderId, messageIds: [messageId = ''] }: Order) {

@@ -6,6 +6,7 @@ import { readChanges } from '#limits/read-changes.ts'
 import { readLimits } from '#limits/read-limits.ts'
 import { resumeTarget } from '#limits/resume-target.ts'
 
+import { actAtOnce } from '../support/act-at-once.ts'
 import { eventually } from '../support/eventually.ts'
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
@@ -108,9 +109,12 @@ test('a resumed target is called again, and its history says who resumed it', as
 test('of two people who resume at once one does, and the history has it once', async () => {
   await pauseTarget(database.db, request)
 
-  const both = await Promise.all(
-    ['eva', 'tom'].map((who) => resumeTarget(database.db, { target: 'erp', who, reason: null })),
-  )
+  const both = await actAtOnce(database, {
+    lock: `select from orderwheel.targets where name = 'erp' for update`,
+    acts: ['eva', 'tom'].map(
+      (who) => () => resumeTarget(database.db, { target: 'erp', who, reason: null }),
+    ),
+  })
 
   expect(both.map(({ kind }) => kind).sort()).toEqual(['not-paused', 'resumed'])
   expect(await changes()).toHaveLength(2)

@@ -6,6 +6,7 @@ import { type LimitsRequest, setLimits } from '#limits/set-limits.ts'
 import { declareTargets } from '#status/declare-targets.ts'
 import { targetDefaults } from '#targets/target.ts'
 
+import { actAtOnce } from '../support/act-at-once.ts'
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 let database: TestDatabase
@@ -98,6 +99,18 @@ test('setting one limit leaves the other; setting what is set already changes no
     kind: 'unchanged',
   })
   expect(await readChanges(database.db, 'erp')).toHaveLength(2)
+})
+
+test('two operators who set different limits at once both have their way', async () => {
+  await actAtOnce(database, {
+    lock: `select from orderwheel.targets where name = 'erp' for update`,
+    acts: [
+      () => setLimits(database.db, { ...by('eva'), concurrency: 3 }),
+      () => setLimits(database.db, { ...by('tom'), rate: { max: 1, perSeconds: 1 } }),
+    ],
+  })
+
+  expect(await limits()).toMatchObject({ concurrency: 3, rate: { max: 1, perSeconds: 1 } })
 })
 
 test('a target nobody declared has no limits', async () => {
