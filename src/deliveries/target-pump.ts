@@ -58,6 +58,9 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   let view: TargetView | undefined
   let mayBeMore = true
   let claiming = false
+  // Slots that deliveries being claimed are going to use.
+  let reserved = 0
+  let roomTimer: NodeJS.Timeout | undefined
   let usedAt = performance.now()
 
   // While the target is being tried out, each outcome decides how many calls there may be.
@@ -82,36 +85,48 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
 
   /** Claims and begins what there is room for. False: there is nothing to do until something happens. */
   async function fill(): Promise<boolean> {
-    if (!mayBeMore || isResting() || isBehind()) return false
-    if (slots.isStale()) await renew()
-    const room = roomFor(view?.rate ?? null)
-    const granted = workerSlots.take(applicant, room)
-    if (granted === 0) return false
-    let begun = 0
-    try {
-      begun = await claimAndBegin(granted)
-    } finally {
-      workerSlots.giveBack(applicant, granted - begun)
+    if (!mayBeMore || isResting() || isBehind()) {
+      // Waiting on, it would keep those of a lower priority from slots that it does not use.
+      workerSlots.leave(applicant)
+      return false
     }
-    if (!mayBeMore) workerSlots.leave(applicant)
-    return begun > 0 && mayBeMore
+    claiming = true
+    try {
+      if (slots.isStale()) await renew()
+      const granted = workerSlots.take(applicant, roomFor(view?.rate ?? null))
+      if (granted === 0) return false
+      let begun = 0
+      try {
+        begun = await claimAndBegin(granted)
+      } finally {
+        if (begun === 0 || !mayBeMore) workerSlots.leave(applicant)
+        workerSlots.giveBack(applicant, granted - begun)
+      }
+      return begun > 0 && mayBeMore
+    } finally {
+      claiming = false
+    }
   }
 
   function renew(): Promise<void> {
     const most = view?.concurrency ?? target.concurrency
-    return slots.renew({ inUse: calls.size, wanted: mayBeMore ? most : calls.size })
+    return slots.renew(() => {
+      const inUse = calls.size + reserved
+      return { inUse, wanted: mayBeMore ? Math.max(most, inUse) : inUse }
+    })
   }
 
   function roomFor(rate: Rate | null): number {
     const free = isResting() ? 0 : Math.max(0, slots.cap() - calls.size)
     if (!rate || free === 0) return free
     const room = pace.room(rate)
-    if (room === 0) setTimeout(bell.ring, pace.untilRoom(rate))
+    clearTimeout(roomTimer)
+    if (room === 0) roomTimer = setTimeout(bell.ring, pace.untilRoom(rate))
     return Math.min(free, room)
   }
 
   async function claimAndBegin(room: number): Promise<number> {
-    claiming = true
+    reserved = room
     mayBeMore = false
     try {
       const { found, left } = await claim(room)
@@ -125,7 +140,7 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
       mayBeMore = true
       throw error
     } finally {
-      claiming = false
+      reserved = 0
     }
   }
 
@@ -150,22 +165,27 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
     for (const { only, upTo } of steps) {
       const count = Math.min(upTo, room - found.length)
       if (count <= 0) continue
-      const claimed = await claimSome({ queue: target.name, count, only })
+      const claimed = await claimSome({ queue: target.name, count, only }, found.length > 0)
       left ||= claimed.length === count
       const isRetry = only === 'retries'
       found.push(...claimed.map((delivery) => ({ delivery, isRetry, epoch, turn: undefined })))
     }
+    // Retries that may not be claimed yet are due all the same.
+    left ||= retriesDue && !steps.some(({ only, upTo }) => only === 'retries' && upTo > 0)
     const retries = found.filter((call) => call.isRetry).length
     chooser.claimed({ first: found.length - retries, retries })
     return { found, left }
   }
 
-  async function claimSome(wanted: JobsWanted): Promise<ClaimedDelivery[]> {
+  async function claimSome(wanted: JobsWanted, isMore: boolean): Promise<ClaimedDelivery[]> {
     try {
       return await claimDeliveries(deps, wanted)
     } catch (error) {
-      if (isTransient(error)) throw error
-      return claimOneByOne(deps, wanted)
+      if (!isTransient(error)) return claimOneByOne(deps, wanted)
+      if (!isMore) throw error
+      // What is claimed already must be called; the rest is claimed another time.
+      deps.log.warn({ err: error, target: target.name }, 'cannot claim deliveries, trying again')
+      return []
     }
   }
 
@@ -242,18 +262,20 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
     },
     observe(found) {
       const limitsChanged = view?.concurrency !== found.concurrency || view.paused !== found.paused
+      const epoch = circuit.epoch
       view = found
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
       mayBeMore ||= found.dueNew || found.dueRetry
       // What other workers gave back, or lack, is seen by asking.
       const wantsMore = mayBeMore && slots.cap() <= calls.size && slots.cap() < found.concurrency
-      if (limitsChanged || wantsMore) slots.outdate()
+      if (limitsChanged || wantsMore || circuit.epoch !== epoch) slots.outdate()
       void tendLease()
       bell.ring()
     },
     isIdle: () => !isBusy() && (!mayBeMore || isResting()),
     async stop(deadlines) {
       stopping.abort()
+      clearTimeout(roomTimer)
       bell.ring()
       await finishCalls(deadlines)
       await settling.finish(deadlines.settling)
