@@ -135,17 +135,20 @@ test('several relays at once relay each message exactly once', async () => {
 
 test('a relay catches up in full batches without waiting in between', async () => {
   await openShop({ 'order.placed': ['erp'] })
-  await sql`
-    with o as (
-      insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
-      select 'WEB-' || n, uuidv7(), 'k', sha256('x'), '{}' from generate_series(1, 1200) n
-      returning id)
-    insert into orderwheel.outbox (order_id, kind) select id, 'order.placed' from o`.execute(
-    shop.db,
-  )
+  await fillOutbox(1_200)
   const relay = startRelay({ ...shop.relayOptions, pollSeconds: 3_600 })
   await eventually(async () => (await count('orderwheel.deliveries')) === 1_200)
   await relay.stop()
+})
+
+test('a message that cannot be relayed is refused once, and holds up none of a backlog around it', async () => {
+  await openShop({ 'order.placed': ['erp'] })
+  await fillOutbox(510)
+  await sql`update orderwheel.outbox set kind = 'order.teleported'
+             where position = (select min(position) + 505 from orderwheel.outbox)`.execute(shop.db)
+  expect(await shop.relay()).toBe(510)
+  expect(await count('orderwheel.deliveries')).toBe(509)
+  expect(await refusals()).toMatchObject([{ refusals: 1 }])
 })
 
 test('a later message of the same order waits until the earlier one was told', async () => {
@@ -194,4 +197,15 @@ async function count(table: string): Promise<number> {
     n: number
   }>`select count(*)::int as n from ${sql.table(table)}`.execute(shop.db)
   return rows[0]?.n ?? 0
+}
+
+async function fillOutbox(orders: number) {
+  await sql`
+    with o as (
+      insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+      select 'WEB-' || n, uuidv7(), 'k', sha256('x'), '{}' from generate_series(1, ${orders}::int) n
+      returning id)
+    insert into orderwheel.outbox (order_id, kind) select id, 'order.placed' from o`.execute(
+    shop.db,
+  )
 }
