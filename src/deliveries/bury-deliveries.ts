@@ -12,8 +12,8 @@ export async function buryDeliveries(
 ): Promise<void> {
   if (dead.length === 0) return
   const letters = dead.map(({ delivery, attempt }) => ({
-    message_id: delivery.message.id,
-    order_id: delivery.order.id,
+    message_id: delivery.messageId,
+    order_id: delivery.orderId,
     reason: attempt?.reason ?? 'No reason given.',
   }))
   await sql`

@@ -2,7 +2,7 @@ import { delivered, type Outcome, tryAgain, uncertain } from '#targets/outcome.t
 import { reasonOf } from '#targets/reason-of.ts'
 import type { Call, Target } from '#targets/target.ts'
 
-import type { ClaimedDelivery } from './claim-deliveries.ts'
+import { type ClaimedDelivery, readTold } from './claim-deliveries.ts'
 
 /** An attempt's end: what the target answered, or that the worker stopped before it did. */
 export type CallEnd = {
@@ -60,15 +60,14 @@ type Told = { outcome: Outcome; askFirst?: boolean }
 
 /** Asks first when the previous attempt may have reached the target and the target can be asked. */
 async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSignal): Promise<Told> {
-  const { order, message, attempt } = delivery
-  const call: Call = {
-    order,
-    message,
-    attempt,
-    idempotencyKey: idempotencyKey(target.name, message.id),
-    signal,
-  }
+  const { attempt, messageId } = delivery
   try {
+    const call: Call = {
+      ...readTold(delivery),
+      attempt,
+      idempotencyKey: idempotencyKey(target.name, messageId),
+      signal,
+    }
     if (delivery.askFirst && target.lookup) {
       const found = await target.lookup(call)
       if (found.kind === 'known') return { outcome: delivered(found.answer) }

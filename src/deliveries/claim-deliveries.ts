@@ -21,8 +21,25 @@ export type ClaimedDelivery = {
   askFirst: boolean
   /** Another delivery of the order waits for this one. */
   awaited: boolean
+  orderId: string
+  messageId: string
+  kind: string
+  /** What is told; gone once the call has ended. */
+  told?: Told
+}
+
+/** As it came from the database: read when the call is made, since many deliveries may wait for theirs. */
+type Told = { document: string; receivedAt: string; payload: unknown; createdAt: string }
+
+/** The order and the message as a target is given them. */
+export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
   order: OrderToTell
   message: MessageToTell
+} {
+  if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
+  const { document, receivedAt, payload, createdAt } = told
+  const order: OrderToTell = { ...(JSON.parse(document) as Order), id: orderId, receivedAt }
+  return { order, message: { id: messageId, kind, payload, createdAt } }
 }
 
 /**
@@ -68,7 +85,7 @@ type Row = {
   kind: string
   payload: unknown
   createdAt: string
-  document: Order
+  document: string
   receivedAt: string
 }
 
@@ -80,7 +97,7 @@ async function readDeliveries(tx: Tx, target: string, jobs: readonly HeldJob[]):
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
            d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, m.kind, m.payload,
            to_char(m.created_at at time zone 'UTC', ${iso}) as "createdAt",
-           o.document, to_char(o.received_at at time zone 'UTC', ${iso}) as "receivedAt"
+           o.document::text as document, to_char(o.received_at at time zone 'UTC', ${iso}) as "receivedAt"
       from orderwheel.deliveries d
       join orderwheel.messages m on m.id = d.message_id
       join orderwheel.orders o on o.id = d.order_id
@@ -101,10 +118,12 @@ function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
     afterAbandoned: lost > 0,
     askFirst: row.askFirst || lost > 0,
     awaited: row.awaited,
-    order: { ...row.document, id: row.orderId, receivedAt: row.receivedAt },
-    message: {
-      id: row.messageId,
-      kind: row.kind,
+    orderId: row.orderId,
+    messageId: row.messageId,
+    kind: row.kind,
+    told: {
+      document: row.document,
+      receivedAt: row.receivedAt,
       payload: row.payload,
       createdAt: row.createdAt,
     },

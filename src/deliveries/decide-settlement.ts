@@ -136,8 +136,8 @@ function bounded(seconds: number | undefined): number | undefined {
   return Math.min(Math.max(0, Math.ceil(seconds)), maxWaitSeconds)
 }
 
-function dead({ message, order }: ClaimedDelivery): Next {
-  const bury = { messageId: message.id, orderId: order.id, kind: message.kind }
+function dead({ messageId, orderId, kind }: ClaimedDelivery): Next {
+  const bury = { messageId, orderId, kind }
   return { state: 'dead', jobEnd: { kind: 'cancel', bury } }
 }
 

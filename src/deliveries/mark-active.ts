@@ -16,7 +16,7 @@ export async function markActive(
 ): Promise<void> {
   const now = performance.now()
   const marked = calls.map(({ delivery, begunAt }) => ({
-    message_id: delivery.message.id,
+    message_id: delivery.messageId,
     attempts: delivery.attempt - 1,
     ago: (now - begunAt) / 1_000,
   }))

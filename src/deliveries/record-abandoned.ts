@@ -15,8 +15,8 @@ export async function recordAbandoned(
   claimed: readonly ClaimedDelivery[],
 ): Promise<void> {
   if (claimed.length === 0) return
-  const found = claimed.map(({ message, job, attempt }) => ({
-    message_id: message.id,
+  const found = claimed.map(({ messageId, job, attempt }) => ({
+    message_id: messageId,
     attempts: attempt - 1,
     last_fetch: job.retryCount - 1,
   }))

@@ -49,9 +49,9 @@ export async function settleDeliveries(
 async function lockOrders(tx: Tx, target: string, settlements: readonly Settlement[]) {
   const orderIds = settlements
     .filter(({ delivery, state }) => delivery.awaited && state === 'delivered')
-    .map(({ delivery }) => delivery.order.id)
+    .map(({ delivery }) => delivery.orderId)
   if (orderIds.length === 0) return
-  const messageIds = settlements.map(({ delivery }) => delivery.message.id)
+  const messageIds = settlements.map(({ delivery }) => delivery.messageId)
   await lockDeliveries(tx, { target, messageIds, orderIds })
 }
 
@@ -63,7 +63,7 @@ async function recordAttempts(
 ): Promise<string[]> {
   const now = performance.now()
   const ended = settlements.map(({ delivery, attempt, state, askFirst }) => ({
-    i: delivery.message.id,
+    i: delivery.messageId,
     n: delivery.attempt,
     f: delivery.job.retryCount,
     s: state,

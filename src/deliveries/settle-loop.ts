@@ -156,13 +156,13 @@ function logEnds({ log }: WorkerDeps, target: string, settlements: Settlement[])
 }
 
 function fieldsOf(target: string, { delivery, attempt }: Settlement) {
-  const { order, message, job } = delivery
+  const { orderId, messageId, job, attempt: number } = delivery
   return {
-    orderId: order.id,
-    messageId: message.id,
+    orderId,
+    messageId,
     jobId: job.id,
     target,
-    attempt: delivery.attempt,
+    attempt: number,
     outcome: attempt?.outcome,
   }
 }

@@ -15,7 +15,7 @@ import type { TargetView } from './look-around.ts'
 import { refuseToCall } from './refuse-to-call.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
-import { type HeldDelivery, tendCalls } from './tend-calls.ts'
+import { type HeldDelivery, ownForMs, tendCalls } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 export type Pump = {
@@ -165,10 +165,13 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
     for (const { only, upTo } of steps) {
       const count = Math.min(upTo, room - found.length)
       if (count <= 0) continue
+      const keptAt = performance.now()
       const claimed = await claimSome({ queue: target.name, count, only }, found.length > 0)
       left ||= claimed.length === count
       const isRetry = only === 'retries'
-      found.push(...claimed.map((delivery) => ({ delivery, isRetry, epoch, turn: undefined })))
+      found.push(
+        ...claimed.map((delivery) => ({ delivery, keptAt, isRetry, epoch, turn: undefined })),
+      )
     }
     // Retries that may not be claimed yet are due all the same.
     left ||= retriesDue && !steps.some(({ only, upTo }) => only === 'retries' && upTo > 0)
@@ -191,18 +194,20 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
 
   async function carryOut(call: Call) {
     calls.add(call)
-    const { delivery, turn } = call
+    const { delivery, turn, keptAt } = call
     const isTurn = turn ? await pace.take(turn, stopping.signal).catch(() => false) : true
-    if (isTurn && mayStillCall(call)) settling.add({ ...call, call: await make(call) })
-    else settling.add({ delivery })
+    if (isTurn && mayStillCall(call))
+      settling.add({ delivery, call: await make(call), keptAt: call.keptAt })
+    else settling.add({ delivery, keptAt })
     calls.delete(call)
     workerSlots.giveBack(applicant, 1)
     bell.ring()
   }
 
   // Between claim and call the worker may have been frozen, the target paused, or its circuit opened.
-  function mayStillCall({ epoch }: Call): boolean {
+  function mayStillCall({ epoch, keptAt }: Call): boolean {
     if (stopping.signal.aborted || view?.paused || slots.cap() === 0) return false
+    if (performance.now() - keptAt > ownForMs) return false
     if (circuit.circuit === 'closed') return true
     return circuit.circuit !== 'open' && circuit.epoch === epoch
   }
@@ -216,7 +221,10 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
     if (refused) return { delivery, end: refused, begunAt, epoch, isProbe, wasCalled: false }
     const underWay = callTarget(target, delivery)
     call.cut = underWay.cut
-    return { delivery, end: await underWay.end, begunAt, epoch, isProbe, wasCalled: true }
+    const end = await underWay.end
+    // Thousands may wait to be settled, which needs the ids only.
+    delete delivery.told
+    return { delivery, end, begunAt, epoch, isProbe, wasCalled: true }
   }
 
   async function run() {
@@ -265,6 +273,7 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
       const epoch = circuit.epoch
       view = found
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
+      pace.heed(found.rate)
       mayBeMore ||= found.dueNew || found.dueRetry
       // What other workers gave back, or lack, is seen by asking.
       const wantsMore = mayBeMore && slots.cap() <= calls.size && slots.cap() < found.concurrency
