@@ -95,11 +95,12 @@ async function waitUntilItHolds(
     }
     if (performance.now() > giveUpAt) {
       warn(
-        `${target}: still up to ${slots} calls at a time after ${patienceSeconds} s; no new ones begin above ${allowed}.`,
+        `${target}: up to ${slots} calls still run after ${patienceSeconds} s; none begins above ${allowed}.`,
       )
       return false
     }
-    if (slots !== said) warn(`${target}: waiting until ${slots} calls at a time are ${allowed} …`)
+    if (slots !== said)
+      warn(`${target}: up to ${slots} calls still run, waiting until it is ${allowed} …`)
     said = slots
     await setTimeout(lookMs)
   }

@@ -110,9 +110,9 @@ test('limits are set, shown beside the configuration’s, and given back to it',
 test('a lower concurrency is waited for until the calls that run already have ended', async () => {
   await lease(7)
   const set = start('targets', 'set', 'mail', '--concurrency', '3')
-  await set.said(/mail: waiting until 7 calls at a time are 3 …/)
+  await set.said(/mail: up to 7 calls still run, waiting until it is 3 …/)
   await lease(4)
-  await set.said(/mail: waiting until 4 calls at a time are 3 …/)
+  await set.said(/mail: up to 4 calls still run, waiting until it is 3 …/)
   expect(set.child.exitCode).toBeNull()
 
   await lease(3)
@@ -137,35 +137,13 @@ test.each([
 })
 
 test.each([
-  [['pause'], 'which target? Give its name'],
   [['pause', 'erp'], 'it needs --reason, for example --reason "ERP is being upgraded"'],
-  [['pause', 'erp', '--reason', ' '], '--reason is empty'],
-  [['pause', 'erp', '--reason', 'x'.repeat(1_001)], '--reason has 1001 characters'],
-  [['pause', 'erp', '--reason', 'x', '--for', '30'], '--for is "30": write a number with s, m, h'],
-  [['pause', 'erp', '--reason', 'x', '--for', '0m'], '--for is "0m"'],
-  [['pause', 'erp', '--reason', 'x', '--for', '366d'], '--for is "366d"'],
-  [
-    ['pause', 'erp', '--reason', 'x', '--until', '2026-11-22 14:00'],
-    '--until is "2026-11-22 14:00": write a time with its zone',
-  ],
   [
     ['pause', 'erp', '--reason', 'x', '--until', '2026-01-01T00:00Z'],
     '--until has passed: the database says 2',
   ],
-  [
-    ['pause', 'erp', '--reason', 'x', '--for', '1h', '--until', '2999-01-01T00:00Z'],
-    'it takes --for or --until, not both',
-  ],
   [['resume'], 'which target? Give its name'],
-  [['targets', 'lst'], 'it does not know "lst"; did you mean list?'],
-  [['targets', 'list', 'erp'], '"erp" is one argument too many'],
-  [['targets', '--rate', '1/1'], 'list takes no --rate'],
-  [['targets', 'changes'], 'which target? Give its name'],
-  [['targets', 'set', 'erp'], 'set needs --concurrency or --rate'],
-  [['targets', 'set', 'erp', '--concurrency', '0'], 'to call it not at all: orderwheel pause'],
-  [['targets', 'set', 'erp', '--concurrency', '1001'], '--concurrency is "1001"'],
   [['targets', 'set', 'erp', '--rate', '10'], '--rate is "10": write calls/seconds'],
-  [['targets', 'set', 'erp', '--rate', '10/0.05'], '--rate is "10/0.05"'],
 ])('a wrong command line is answered with what would be right: %j', async (args, answer) => {
   const { code, output } = await run(...args)
 
