@@ -63,14 +63,19 @@ async function relayAll(
 }
 
 /**
- * From the begin of the first batch to the begin of the last, which are what `relayed_at` is, over the messages of all
- * but the last: whole batches with their commits, without the start of a process.
+ * From the begin of the first batch to the begin of the last, which are what `relayed_at` is: whole batches with their
+ * commits, without the start of a process. Of the last two only the time counts: they end later.
  */
 async function relayedPerSecond({ pool }: BenchDatabase): Promise<number> {
   const { rows } = await pool.query<{ per_second: number }>(`
-    with span as (select min(relayed_at) as first, max(relayed_at) as last from orderwheel.messages)
+    with last_two as (
+      select distinct relayed_at from orderwheel.messages order by relayed_at desc limit 2
+    ), span as (
+      select (select min(relayed_at) from orderwheel.messages) as first,
+             min(relayed_at) as counted, max(relayed_at) as last from last_two
+    )
     select (count(*) / extract(epoch from max(span.last) - min(span.first)))::float8 as per_second
-      from orderwheel.messages, span where relayed_at < span.last`)
+      from orderwheel.messages, span where relayed_at < span.counted`)
   return rows[0]?.per_second ?? 0
 }
 
