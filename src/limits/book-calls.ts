@@ -18,20 +18,24 @@ export async function bookCalls(
   db: Db,
   { target, count }: { target: string; count: number },
 ): Promise<Booking | undefined> {
-  // Never long ahead: after a failover the clock may be behind.
-  const next = sql`greatest(at, least(next, at + make_interval(secs => 60 + per)))`
+  // Never further ahead than all calls that may be claimed can be, and some seconds' worth that nobody used:
+  // after a failover the clock may be behind, and the rate may have been a slower one.
+  const next = sql`greatest(at, least(next, at + make_interval(secs => 5 + 2 * per + slots * spacing)))`
   const { rows } = await sql<Rate & { firstInMs: number }>`
-    with rate as (
+    with target as (
       select name, case when rate_set then rate_set_max else rate_max end as max,
              case when rate_set then rate_set_per_seconds else rate_per_seconds end as per,
+             coalesce(concurrency_set, concurrency) as slots,
              coalesce(next_call_at, '-infinity') as next, clock_timestamp() as at
         from orderwheel.targets where name = ${target}
          for update
+    ), rate as (
+      select *, (per + 2 * least(greatest(per * 0.025, 0.01), 0.5)) / max as spacing
+        from target where max is not null
     )
     update orderwheel.targets t
-       set next_call_at = ${next} + make_interval(
-             secs => ${count} * (per + 2 * least(greatest(per * 0.025, 0.01), 0.5)) / max)
-      from rate where t.name = rate.name and rate.max is not null
+       set next_call_at = ${next} + make_interval(secs => ${count} * spacing)
+      from rate where t.name = rate.name
     returning extract(epoch from ${next} - at)::float8 * 1000 as "firstInMs",
               rate.max, rate.per as "perSeconds"`.execute(db)
   const [booked] = rows
