@@ -9,6 +9,8 @@ import type { WorkerDeps } from './worker-deps.ts'
 export type Turn = { at: number; latest: number }
 
 export type Pace = {
+  /** The rate as it is now. When it changed, turns that are still to come are given up for new ones. */
+  heed(rate: Rate | null): void
   /** How many calls may be claimed now, so that none waits for its turn for much longer than a second. */
   room(rate: Rate): number
   /** Milliseconds until there is room; 0 when there is. */
@@ -25,6 +27,8 @@ const aheadMs = 1_000
 /** Keeps a target's rate, which all workers share, by turns that are booked ahead in the database. */
 export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
   let nextAt = -Infinity
+  let paced: string | undefined
+  let rateChanged = new AbortController()
 
   async function book(count: number): Promise<Turn[] | undefined> {
     const askedAt = performance.now()
@@ -42,6 +46,15 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
 
   return {
     book,
+    heed(rate) {
+      const now = JSON.stringify([rate?.max, rate?.perSeconds])
+      if (paced !== undefined && paced !== now) {
+        nextAt = -Infinity
+        rateChanged.abort()
+        rateChanged = new AbortController()
+      }
+      paced = now
+    },
     room(rate) {
       const ahead = performance.now() + aheadMs - nextAt
       if (ahead < 0) return 0
@@ -50,18 +63,19 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
     untilRoom: () => Math.max(0, nextAt - performance.now() - aheadMs),
     async take(turn, signal) {
       for (let next: Turn | undefined = turn; next; next = (await book(1))?.[0]) {
-        const wait = next.at - performance.now()
-        try {
-          if (wait > 0) await setTimeout(wait, undefined, { signal })
-        } catch {
-          return false
-        }
+        const changed = rateChanged.signal
+        await waitUntil(next.at, AbortSignal.any([signal, changed]))
         if (signal.aborted) return false
-        // Timers are early by a fraction of a millisecond.
-        if (performance.now() < next.at) await setTimeout(1)
-        if (performance.now() <= next.latest) return true
+        if (!changed.aborted && performance.now() <= next.latest) return true
       }
       return true
     },
   }
+}
+
+async function waitUntil(at: number, signal: AbortSignal): Promise<void> {
+  const wait = at - performance.now()
+  if (wait > 0) await setTimeout(wait, undefined, { signal }).catch(() => {})
+  // Timers are early by a fraction of a millisecond.
+  if (performance.now() < at && !signal.aborted) await setTimeout(1)
 }
