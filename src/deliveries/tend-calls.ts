@@ -9,6 +9,8 @@ import type { WorkerDeps } from './worker-deps.ts'
 /** A delivery in this worker's hands, from its claim until its outcome is committed. */
 export type HeldDelivery = {
   delivery: ClaimedDelivery
+  /** Before when it was surely ours (performance.now()): nobody else has taken it for `ownForMs` from then. */
+  keptAt: number
   /** When its call began (performance.now()); absent before and after it. */
   begunAt?: number
   /** Ends the call early. */
@@ -16,6 +18,9 @@ export type HeldDelivery = {
   /** Shown as `active` already. */
   marked?: boolean
 }
+
+/** For how long after its claim or last heartbeat a delivery cannot have been given to another worker. */
+export const ownForMs = (lostAfterSeconds - 1) * 1_000
 
 const tendEveryMs = 1_000
 // Two that are lost cost nothing.
@@ -31,7 +36,7 @@ export function tendCalls(
   target: string,
   { db, boss, log, worker }: WorkerDeps,
   held: () => HeldDelivery[],
-): Repetition {
+): Pick<Repetition, 'stop'> {
   let beatenAt = performance.now()
 
   async function mark() {
@@ -48,19 +53,21 @@ export function tendCalls(
 
   async function beat() {
     if (performance.now() - beatenAt < beatEveryMs) return
-    beatenAt = performance.now()
+    const askedAt = performance.now()
+    beatenAt = askedAt
     const beating = held()
     if (beating.length === 0) return
     const jobs = beating.map(({ delivery }) => delivery.job)
     const kept = await keepJobs(boss, { queue: target, held: jobs })
     const still = new Set(held())
     for (const call of beating) {
-      if (!kept.has(call.delivery.job.id) && still.has(call)) call.cut?.()
+      if (kept.has(call.delivery.job.id)) call.keptAt = askedAt
+      else if (still.has(call)) call.cut?.()
     }
   }
 
-  return repeatPass(() => Promise.all([mark(), beat()]), {
-    everyMs: tendEveryMs,
-    onError: (error) => log.warn({ err: error, target }, 'heartbeat failed'),
-  })
+  const onError = (error: unknown) => log.warn({ err: error, target }, 'heartbeat failed')
+  // Apart: a mark may have to wait for a row that somebody has locked, a heartbeat must not.
+  const passes = [mark, beat].map((pass) => repeatPass(pass, { everyMs: tendEveryMs, onError }))
+  return { stop: async () => void (await Promise.all(passes.map((pass) => pass.stop()))) }
 }
