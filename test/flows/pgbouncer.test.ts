@@ -71,7 +71,7 @@ describe.skipIf(!installed)('behind PgBouncer in transaction mode (if one is ins
   test('without DIRECT_DATABASE_URL orders are delivered all the same, by polling', async () => {
     await startBouncer()
     const url = await startApi('all')
-    await running[0]?.said(/"channel":"orderwheel_jobs","msg":"no listening through a pooler/)
+    await running[0]?.said(/"process":"worker".*"msg":"no listening through a pooler/)
 
     await placeOrders(url, 20)
 
