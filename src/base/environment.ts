@@ -43,6 +43,11 @@ export const environmentVariables = [
       'trace, debug, info, warn, error, fatal or silent; dev: warn, and info for deliveries',
   },
   {
+    name: 'ORDERWHEEL_WORKER_SLOTS',
+    default: '1000',
+    description: 'Calls a worker process can have in flight, to all targets together',
+  },
+  {
     name: 'ORDERWHEEL_CONFIG',
     default: 'orderwheel.config.ts',
     description: 'The configuration file',
@@ -76,6 +81,8 @@ export type Environment = {
   databasePoolSize: number
   /** From the signal until a worker has handed back and settled; the process as a whole gets 3 s more. */
   stopSeconds: number
+  /** Calls a worker process can have in flight, to all targets together. */
+  workerSlots: number
   port: number
   host: string
   /** Absent when LOG_LEVEL is: what is normal depends on the command. */
@@ -107,6 +114,7 @@ export function readEnvironment(variables: Variables = process.env): Environment
     databasePoolSize: number('DATABASE_POOL_SIZE', 2, 1_000),
     // Calls get all but 2 s of it. The longest call there may be takes an hour.
     stopSeconds: number('ORDERWHEEL_STOP_SECONDS', 3, 3_602),
+    workerSlots: number('ORDERWHEEL_WORKER_SLOTS', 1, 100_000),
     port: number('PORT', 0, 65_535),
     host: text('HOST'),
     ...(logLevel ? { logLevel } : {}),

@@ -19,6 +19,7 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     log,
     targets: config.targets,
     ...(only ? { only } : {}),
+    slots: environment.workerSlots,
     stopSeconds: environment.stopSeconds,
     jobsAdded: (names) => notifyJobs(...names),
     targetChanged: (name) => notifyTargets(name),
