@@ -30,6 +30,11 @@ export const environmentVariables = [
     description:
       'How long a process may take to stop; calls get all but 2 s. The platform must kill 4 s later or more',
   },
+  {
+    name: 'ORDERWHEEL_WORKER_SLOTS',
+    default: '1000',
+    description: 'Calls a worker process can have in flight, to all targets together',
+  },
   { name: 'PORT', default: '8080', description: 'Where the API listens' },
   {
     name: 'HOST',
@@ -41,11 +46,6 @@ export const environmentVariables = [
     default: 'info',
     description:
       'trace, debug, info, warn, error, fatal or silent; dev: warn, and info for deliveries',
-  },
-  {
-    name: 'ORDERWHEEL_WORKER_SLOTS',
-    default: '1000',
-    description: 'Calls a worker process can have in flight, to all targets together',
   },
   {
     name: 'ORDERWHEEL_CONFIG',
