@@ -27,32 +27,66 @@ export async function settleDeliveries(
   settlements: readonly Settlement[],
   { release }: { release: 'now' | 'later' } = { release: 'now' },
 ): Promise<Settled> {
+  const awaited = new Set(
+    settlements
+      .filter(({ delivery, state }) => delivery.awaited && state === 'delivered')
+      .map(({ delivery }) => delivery.orderId),
+  )
+  for (;;) {
+    try {
+      return await settle(deps, target, settlements, { release, awaited })
+    } catch (error) {
+      if (!(error instanceof LateWaiting)) throw error
+      for (const orderId of error.orderIds) awaited.add(orderId)
+    }
+  }
+}
+
+/** Orders got something that waits since their deliveries were claimed: it has to be locked first. */
+class LateWaiting extends Error {
+  readonly orderIds: readonly string[]
+
+  constructor(orderIds: readonly string[]) {
+    super('Something waits that is not locked.')
+    this.orderIds = orderIds
+  }
+}
+
+function settle(
+  deps: Pick<WorkerDeps, 'db' | 'boss' | 'worker'>,
+  target: string,
+  settlements: readonly Settlement[],
+  { release, awaited }: { release: 'now' | 'later'; awaited: ReadonlySet<string> },
+): Promise<Settled> {
   return deps.db.transaction().execute(async (tx) => {
     const ends = settlements.map(({ delivery, jobEnd }) => ({ job: delivery.job, end: jobEnd }))
     const held = await endJobs(tx, deps.boss, { queue: target, ends })
     const ours = settlements.filter(({ delivery }) => held.has(delivery.job.id))
     if (ours.length === 0) return { settlements: [], released: [] }
-    await lockOrders(tx, target, ours)
-    const awaited = await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
+    await lockOrders(tx, target, { settlements: ours, awaited })
+    const releasing = await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
+    const late = releasing.filter((orderId) => !awaited.has(orderId))
+    if (release === 'now' && late.length > 0) throw new LateWaiting(late)
     await buryDeliveries(
       tx,
       target,
       ours.filter(({ state }) => state === 'dead'),
     )
-    const released = release === 'now' ? await releaseOrders(tx, deps, target, awaited) : []
+    const released = release === 'now' ? await releaseOrders(tx, deps, target, releasing) : []
     return { settlements: ours, released }
   })
 }
 
 // Most orders have nothing that waits; those that do are locked with what waits in them before anything is
 // written, in the order in which everybody locks.
-async function lockOrders(tx: Tx, target: string, settlements: readonly Settlement[]) {
-  const orderIds = settlements
-    .filter(({ delivery, state }) => delivery.awaited && state === 'delivered')
-    .map(({ delivery }) => delivery.orderId)
-  if (orderIds.length === 0) return
+async function lockOrders(
+  tx: Tx,
+  target: string,
+  { settlements, awaited }: { settlements: readonly Settlement[]; awaited: ReadonlySet<string> },
+): Promise<void> {
+  if (awaited.size === 0) return
   const messageIds = settlements.map(({ delivery }) => delivery.messageId)
-  await lockDeliveries(tx, { target, messageIds, orderIds })
+  await lockDeliveries(tx, { target, messageIds, orderIds: [...awaited] })
 }
 
 // A message relayed since the claim may wait as well: what it waits for was marked under the same lock that
