@@ -113,44 +113,52 @@ describe.skipIf(!installed)('behind PgBouncer in transaction mode (if one is ins
     expect(new Set(limits.map(({ rows }) => rows[0].limit))).toEqual(new Set(['0']))
   })
 
-  test('a worker killed while orders flow: the others deliver what it had', async () => {
-    await startBouncer()
-    await behave(simulator, 'erp', { latencyMs: 300 })
-    const url = await startApi('api', direct())
-    start('relay', direct())
-    const [killed, ...others] = [start('worker', direct()), start('worker', direct())] as const
-    await killed.said(/worker started/)
-    const placing = placeOrders(url, 100)
-    await killed.said(/"target":"erp".*"msg":"delivered"/)
+  test(
+    'a worker killed while orders flow: the others deliver what it had',
+    { timeout: 120_000 },
+    async () => {
+      await startBouncer()
+      await behave(simulator, 'erp', { latencyMs: 300 })
+      const url = await startApi('api', direct())
+      start('relay', direct())
+      const [killed, ...others] = [start('worker', direct()), start('worker', direct())] as const
+      await killed.said(/worker started/)
+      const placing = placeOrders(url, 100)
+      await killed.said(/"target":"erp".*"msg":"delivered"/)
 
-    await killed.stop('SIGKILL')
+      await killed.stop('SIGKILL')
 
-    await placing
-    await untilAllAreDelivered(100)
-    expect(others[0].child.exitCode).toBeNull()
-  })
+      await placing
+      await untilAllAreDelivered(100)
+      expect(others[0].child.exitCode).toBeNull()
+    },
+  )
 
-  test('PgBouncer is killed and started again while orders flow: nothing is lost', async () => {
-    await startBouncer()
-    await behave(simulator, 'erp', { latencyMs: 300 })
-    const url = await startApi('api', direct())
-    const others = [
-      start('relay', direct()),
-      start('relay', direct()),
-      start('worker', direct()),
-      start('worker', direct()),
-    ]
-    await Promise.all(others.map((process) => process.said(/(relay|worker) started/)))
-    const placing = placeOrders(url, 120)
-    for (const share of [30, 70]) {
-      await eventually(async () => (await orders()) >= share)
-      await bouncer?.restart()
-    }
+  test(
+    'PgBouncer is killed and started again while orders flow: nothing is lost',
+    { timeout: 120_000 },
+    async () => {
+      await startBouncer()
+      await behave(simulator, 'erp', { latencyMs: 300 })
+      const url = await startApi('api', direct())
+      const others = [
+        start('relay', direct()),
+        start('relay', direct()),
+        start('worker', direct()),
+        start('worker', direct()),
+      ]
+      await Promise.all(others.map((process) => process.said(/(relay|worker) started/)))
+      const placing = placeOrders(url, 120)
+      for (const share of [30, 70]) {
+        await eventually(async () => (await orders()) >= share)
+        await bouncer?.restart()
+      }
 
-    await placing
-    await untilAllAreDelivered(120)
-    for (const process of running) expect(process.child.exitCode).toBeNull()
-  })
+      await placing
+      await untilAllAreDelivered(120)
+      for (const process of running) expect(process.child.exitCode).toBeNull()
+    },
+  )
 })
 
 async function startBouncer(options: Partial<PgBouncerOptions> = {}): Promise<void> {
@@ -214,7 +222,7 @@ async function untilAllAreDelivered(count: number): Promise<void> {
       expect(await deliveries()).toEqual(targets.map((target) => `${target} delivered ${count}`))
       return true
     },
-    { withinSeconds: 50 },
+    { withinSeconds: 90 },
   )
   const told = (await callsOf(simulator, 'erp')).map(({ idempotencyKey }) => idempotencyKey)
   expect(new Set(told).size).toBe(count)
