@@ -28,7 +28,7 @@ const latencies: number[] = []
 
 await Promise.all(Array.from({ length: connections }, () => sendUntilEnd(new Client(url))))
 await report({
-  perSecond: (latencies.length / measureMs) * 1_000,
+  perSecond: round((latencies.length / measureMs) * 1_000),
   p50Ms: round(percentile(latencies, 50)),
   p99Ms: round(percentile(latencies, 99)),
   orders: latencies.length,

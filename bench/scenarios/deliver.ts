@@ -1,5 +1,5 @@
 import type { Bench, BenchDatabase, Scenario } from '../scenario.ts'
-import { compare, median, resultOf } from '../support/figures.ts'
+import { compare, median, resultOf, round } from '../support/figures.ts'
 import { fillOutbox } from '../support/fill-outbox.ts'
 import { interleave } from '../support/interleave.ts'
 import { installPeers } from '../support/load-peer.ts'
@@ -70,7 +70,7 @@ async function deliveredPerSecond({ pool }: BenchDatabase, jobs: number): Promis
       join orderwheel.delivery_attempts a using (message_id, target)`)
   const [row] = rows
   if (row?.delivered !== jobs) throw new Error(`${row?.delivered} of ${jobs} were delivered`)
-  return jobs / row.seconds
+  return round(jobs / row.seconds)
 }
 
 function graphile(
@@ -93,5 +93,5 @@ async function measure(bench: Bench, file: string, env: Record<string, string>):
   const { perSecond } = await contender.report<{ perSecond: number }>()
   await contender.stop()
   await database.drop()
-  return perSecond
+  return round(perSecond)
 }

@@ -59,7 +59,7 @@ async function relayAll(
     if ((await relay.ended) !== 0) throw new Error(`the relay failed:\n${relay.output()}`)
   const perSecond = await relayedPerSecond(database)
   await database.drop()
-  return perSecond * targets.length
+  return round(perSecond * targets.length)
 }
 
 /**
@@ -92,5 +92,5 @@ async function insertAll(bench: Bench, messages: number): Promise<number> {
   const { perSecond } = await contender.report<{ perSecond: number }>()
   await contender.stop()
   await database.drop()
-  return perSecond
+  return round(perSecond)
 }
