@@ -32,7 +32,7 @@ export async function lookAround(db: Db, targets: readonly string[]): Promise<Ta
            ${hasDueJob(sql.ref('t.name'), 'retry')} as "dueRetry",
            circuit, circuit_epoch as epoch,
            circuit = 'closed' and failed_in_a_row = 0 and window_failed = 0 as clean,
-           circuit = 'open' and (probe_at <= now() or circuit_since > now()) as "probeDue",
+           circuit = 'open' and (probe_at <= now() or circuit_since > clock_timestamp()) as "probeDue",
            paused_at is not null and coalesce(paused_until > now(), true) as paused,
            ${hasLostJob(sql.ref('t.name'))} or exists (
              select from orderwheel.slot_leases l

@@ -59,8 +59,9 @@ type LockedTarget = {
 async function lockTarget(tx: Tx, request: LeaseRequest): Promise<LockedTarget> {
   const { rows } = await sql<LockedTarget>`
     select circuit, circuit_epoch as epoch, ramp_slots as "rampSlots",
-           -- since in the future: the clock was set back, by a failover perhaps
-           circuit = 'open' and (probe_at <= now() or circuit_since > now()) as "probeDue",
+           -- since in the future: the clock was set back, by a failover perhaps; now() is from before the
+           -- wait for the lock, while the circuit may have changed
+           circuit = 'open' and (probe_at <= now() or circuit_since > clock_timestamp()) as "probeDue",
            paused_at is not null and coalesce(paused_until > now(), true) as paused,
            coalesce(paused_until <= now(), false) as "pauseOver",
            coalesce(concurrency_set, concurrency) as concurrency

@@ -53,7 +53,7 @@ type Row = Circuit & {
 
 // A window that is over begins anew with these calls, when they have a failure to begin it with.
 async function lockCircuit(tx: Tx, { target, options }: CallsToRecord): Promise<Row> {
-  const over = sql`(window_since is null or window_since > now()
+  const over = sql`(window_since is null or window_since > clock_timestamp()
                     or window_since < now() - make_interval(secs => ${options.windowSeconds}))`
   const { rows } = await sql<Row>`
     select circuit as state, circuit_epoch as epoch, circuit_reason as reason,
