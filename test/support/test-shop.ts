@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { createLog } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
-import { startWorker, type Worker } from '#deliveries/run-worker.ts'
+import { startWorker, type Worker, type WorkerOptions } from '#deliveries/run-worker.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import { declareQueues } from '#queues/declare-queues.ts'
@@ -14,6 +14,7 @@ import { openBoss } from '#queues/open-boss.ts'
 import { drainOutbox } from '#relay/run-relay.ts'
 import { type Target, targetDefaults } from '#targets/target.ts'
 
+import { letTimePass } from './let-time-pass.ts'
 import { testDatabase } from './test-database.ts'
 
 /** A target whose answers the test decides. */
@@ -55,7 +56,7 @@ export async function openTestShop(targets: Target[], routes?: Routes) {
     placeOrder: () => db.transaction().execute((tx) => insertOrder(tx)),
     addMessage: (orderId: string, kind: string) => insertMessage(db, orderId, kind),
     relay: () => drainOutbox(relayOptions, AbortSignal.timeout(30_000)),
-    startWorker(more: { only?: string[]; stopSeconds?: number; targets?: Target[] } = {}) {
+    startWorker(more: Partial<WorkerOptions> = {}) {
       const worker: Worker = startWorker({
         db,
         boss,
@@ -88,9 +89,11 @@ export async function openTestShop(targets: Target[], routes?: Routes) {
         .orderBy('a.started_at')
         .orderBy('a.number')
         .execute(),
-    /** Makes every retry due now: time passes without waiting for it. */
-    letTimePass: () =>
-      sql`update pgboss.job set start_after = now() where state < 'active'`.execute(db),
+    /** Time passes without waiting for it: so many seconds for all that the engine waits for, or all of it. */
+    async letTimePass(seconds?: number) {
+      await letTimePass(db, seconds)
+      for (const worker of workers) worker.refresh()
+    },
     async close() {
       await Promise.all(workers.map((worker) => worker.stop()))
       await boss.stop()

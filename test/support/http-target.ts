@@ -1,0 +1,7 @@
+import { http, httpKind, type HttpOptions } from '#targets/http.ts'
+import type { Target } from '#targets/target.ts'
+
+/** A real `http()` target, as a configuration file makes it. */
+export function httpTarget(name: string, options: HttpOptions): Target {
+  return httpKind.create(name, http(options).options, { directory: '.' })
+}
