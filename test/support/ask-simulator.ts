@@ -5,6 +5,8 @@ export type RecordedCall = {
   path: string
   answered: number | null
   idempotencyKey: string | null
+  /** Null while it is under way. */
+  durationMs: number | null
 }
 
 /** What a simulated target was asked, oldest first. */
