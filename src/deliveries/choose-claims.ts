@@ -12,8 +12,17 @@ const keptForFirst = 0.25
 // them up for ever.
 const retryShare = 0.25
 
+export type ClaimRoom = {
+  /** How many may be claimed, of all the worker's slots. */
+  room: number
+  slots: number
+  /** Retries in the worker's hands. */
+  retriesHeld: number
+  retriesDue: boolean
+}
+
 export type ClaimChooser = {
-  plan(now: { room: number; slots: number; retriesHeld: number; retriesDue: boolean }): ClaimPlan
+  plan(now: ClaimRoom): ClaimPlan
   claimed(counts: { first: number; retries: number }): void
 }
 

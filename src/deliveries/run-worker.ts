@@ -12,6 +12,7 @@ import type { Target } from '#targets/target.ts'
 import { lookAround, type TargetView } from './look-around.ts'
 import { type Place, releaseStranded } from './release-stranded.ts'
 import { shareSlots } from './share-slots.ts'
+import { callSecondsAtStop } from './stop-deadline.ts'
 import { type Pump, startPump } from './target-pump.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -38,8 +39,6 @@ export type Worker = {
 
 // Below the 15 s after which a platform kills a process that was asked to stop.
 const defaultStopSeconds = 10
-// What is kept of it for settling what was handed back.
-const settleSeconds = 2
 const defaultSlots = 1_000
 // The floor beneath lost notifications, and how retries that come due are noticed.
 const pollMs = 1_000
@@ -118,7 +117,7 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 
   async function stopAll() {
-    const calls = AbortSignal.timeout(Math.round(Math.max(0, stopSeconds - settleSeconds) * 1_000))
+    const calls = AbortSignal.timeout(Math.round(callSecondsAtStop(stopSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
     const loops = [poll.stop(), sweeping.stop()]
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))

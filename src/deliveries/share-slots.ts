@@ -4,6 +4,8 @@ type Priority = TargetOptions['priority']
 
 /** The calls a worker process can have in flight, shared by its targets. */
 export type WorkerSlots = {
+  /** From now on a part is kept for it. Before anything else. */
+  join(of: Applicant): void
   /** Takes up to `count`; what is refused is remembered, and `wake` is called when there may be more. */
   take(of: Applicant, count: number): number
   giveBack(of: Applicant, count: number): void
@@ -11,18 +13,28 @@ export type WorkerSlots = {
   leave(of: Applicant): void
 }
 
-export type Applicant = { priority: Priority; wake: () => void }
+export type Applicant = {
+  priority: Priority
+  /** Calls at a time it could make at most. */
+  concurrency: number
+  wake: () => void
+}
 
 const highestFirst = ['high', 'normal', 'low'] as const satisfies Priority[]
 // What a lower class gets even while a higher one could use everything.
 const guaranteed: Record<Priority, number> = { high: 1, normal: 0.2, low: 0.1 }
 
+// What is divided evenly among the targets and kept for them: others may hang for as long as they like.
+const keptForEach = 0.5
+
 /**
- * High before normal before low: while a higher class waits for slots, a lower one gets no more than its
- * guaranteed share, and that share is kept for it as soon as it waits. Nobody's slots are taken away; what
- * nobody of another class waits for, anybody gets.
+ * Each target has a part of its own, which nobody else takes. With the rest, high before normal before low:
+ * while a higher class waits for slots, a lower one gets no more than its guaranteed share, and that share is
+ * kept for it as soon as it waits. Nobody's slots are taken away; what nobody of another class waits for,
+ * anybody gets.
  */
 export function shareSlots(total: number): WorkerSlots {
+  const usedBy = new Map<Applicant, number>()
   const inUse = { high: 0, normal: 0, low: 0 }
   const waiting = {
     high: new Set<Applicant>(),
@@ -31,8 +43,19 @@ export function shareSlots(total: number): WorkerSlots {
   }
   const shareOf = (priority: Priority) => Math.max(1, Math.floor(total * guaranteed[priority]))
 
-  function available(priority: Priority): number {
+  const partOf = ({ concurrency }: Applicant) =>
+    Math.min(concurrency, Math.max(1, Math.floor((total * keptForEach) / usedBy.size)))
+  const unused = (of: Applicant) => Math.max(0, partOf(of) - (usedBy.get(of) ?? 0))
+
+  function available(of: Applicant): number {
     const free = total - inUse.high - inUse.normal - inUse.low
+    const keptForOthers = [...usedBy.keys()]
+      .filter((other) => other !== of)
+      .reduce((sum, other) => sum + unused(other), 0)
+    return Math.max(Math.min(free, unused(of)), byPriority(of.priority, free - keptForOthers))
+  }
+
+  function byPriority(priority: Priority, free: number): number {
     const rank = highestFirst.indexOf(priority)
     const higherWaits = highestFirst.slice(0, rank).some((other) => waiting[other].size > 0)
     if (higherWaits) return Math.min(free, shareOf(priority) - inUse[priority])
@@ -43,16 +66,24 @@ export function shareSlots(total: number): WorkerSlots {
     return free - kept
   }
 
+  function use(of: Applicant, count: number) {
+    inUse[of.priority] += count
+    usedBy.set(of, (usedBy.get(of) ?? 0) + count)
+  }
+
   return {
+    join(of) {
+      usedBy.set(of, 0)
+    },
     take(of, count) {
-      const taken = Math.max(0, Math.min(count, available(of.priority)))
-      inUse[of.priority] += taken
+      const taken = Math.max(0, Math.min(count, available(of)))
+      use(of, taken)
       if (taken < count) waiting[of.priority].add(of)
       else waiting[of.priority].delete(of)
       return taken
     },
     giveBack(of, count) {
-      inUse[of.priority] -= count
+      use(of, -count)
       for (const priority of highestFirst)
         for (const applicant of waiting[priority]) applicant.wake()
     },

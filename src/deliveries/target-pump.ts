@@ -1,21 +1,16 @@
 import { untilAborted } from '#base/until-aborted.ts'
-import { createWakeUp } from '#base/wake-up.ts'
-import { isTransient } from '#database/transient-error.ts'
-import type { JobsWanted } from '#queues/jobs.ts'
+import { createWakeUp, type WakeUp } from '#base/wake-up.ts'
 import type { Rate, Target } from '#targets/target.ts'
 
-import { callTarget } from './call-target.ts'
-import { createClaimChooser } from './choose-claims.ts'
 import { createCircuitView } from './circuit-view.ts'
-import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
-import { claimOneByOne } from './claim-one-by-one.ts'
+import { type Claimed, createClaimNext } from './claim-next.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
 import type { TargetView } from './look-around.ts'
-import { refuseToCall } from './refuse-to-call.ts'
+import { makeCall, mayStillCall } from './make-call.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
-import { type HeldDelivery, ownForMs, tendCalls } from './tend-calls.ts'
+import { tendCalls } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 export type Pump = {
@@ -32,8 +27,8 @@ export type Pump = {
 
 type Deadlines = { calls: AbortSignal; settling: AbortSignal }
 
-type Call = HeldDelivery & { isRetry: boolean; turn: Turn | undefined; epoch: number }
-
+// Two claims at a time: a target whose calls are short is bound by the time a claim takes.
+const laneCount = 2
 const missedTurn: Turn = { at: -Infinity, latest: -Infinity }
 const pauseAfterFailureSeconds = 1
 // An idle target's slots are kept for its next order for a moment, then they are the other workers'.
@@ -45,30 +40,38 @@ const keepIdleSlotsMs = 3_000
  * beside it, so that no slot waits for the database.
  */
 export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerSlots): Pump {
-  const bell = createWakeUp()
-  const calls = new Set<Call>()
+  const calls = new Set<Claimed>()
   const stopping = new AbortController()
   const circuit = createCircuitView()
   const slots = holdSlots(target, deps, circuit)
   const pace = keepPace(target.name, deps)
-  const chooser = createClaimChooser()
-  const applicant: Applicant = { priority: target.priority, wake: bell.ring }
+  const claimNext = createClaimNext(target.name, deps, circuit)
+  const lanes = Array.from({ length: laneCount }, createWakeUp)
+  const ring = () => lanes.forEach((bell) => bell.ring())
+  const { priority, concurrency } = target
+  const applicant: Applicant = { priority, concurrency, wake: ring }
+  workerSlots.join(applicant)
   const settling = startSettling(deps, { target, view: circuit, onSettled })
   const tending = tendCalls(target.name, deps, () => [...calls, ...settling.unsettled()])
   let view: TargetView | undefined
-  let mayBeMore = true
-  let claiming = false
+  // Counted: a claim that found little says nothing about what has come since it began.
+  let wakes = 1
+  let emptied = 0
+  let claiming = 0
   // Slots that deliveries being claimed are going to use.
   let reserved = 0
   let roomTimer: NodeJS.Timeout | undefined
   let usedAt = performance.now()
+
+  const mayBeMore = () => wakes > emptied
+  const isBusy = () => claiming > 0 || calls.size > 0 || settling.count() > 0
 
   // While the target is being tried out, each outcome decides how many calls there may be.
   let settledIn = circuit.circuit
   function onSettled() {
     if (circuit.circuit !== 'closed' || settledIn !== 'closed') slots.outdate()
     settledIn = circuit.circuit
-    bell.ring()
+    ring()
   }
 
   /** The target is not to be called now, whatever is due. */
@@ -84,27 +87,27 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   }
 
   /** Claims and begins what there is room for. False: there is nothing to do until something happens. */
-  async function fill(): Promise<boolean> {
-    if (!mayBeMore || isResting() || isBehind()) {
+  async function fill(lane: number): Promise<boolean> {
+    if (!mayBeMore() || isResting() || isBehind()) {
       // Waiting on, it would keep those of a lower priority from slots that it does not use.
       workerSlots.leave(applicant)
       return false
     }
-    claiming = true
+    claiming += 1
     try {
       if (slots.isStale()) await renew()
       const granted = workerSlots.take(applicant, roomFor(view?.rate ?? null))
       if (granted === 0) return false
       let begun = 0
       try {
-        begun = await claimAndBegin(granted)
+        begun = await claimAndBegin(granted, lane)
       } finally {
-        if (begun === 0 || !mayBeMore) workerSlots.leave(applicant)
+        if (begun === 0 || !mayBeMore()) workerSlots.leave(applicant)
         workerSlots.giveBack(applicant, granted - begun)
       }
-      return begun > 0 && mayBeMore
+      return begun > 0 && mayBeMore()
     } finally {
-      claiming = false
+      claiming -= 1
     }
   }
 
@@ -112,134 +115,79 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
     const most = view?.concurrency ?? target.concurrency
     return slots.renew(() => {
       const inUse = calls.size + reserved
-      return { inUse, wanted: mayBeMore ? Math.max(most, inUse) : inUse }
+      return { inUse, wanted: mayBeMore() ? Math.max(most, inUse) : inUse }
     })
   }
 
+  // No lane takes everything: while one claims, the other's calls are made.
   function roomFor(rate: Rate | null): number {
-    const free = isResting() ? 0 : Math.max(0, slots.cap() - calls.size)
-    if (!rate || free === 0) return free
+    const cap = slots.cap()
+    const free = isResting() ? 0 : Math.max(0, cap - calls.size - reserved)
+    const share = Math.min(free, Math.ceil(cap / laneCount))
+    if (!rate || share === 0) return share
     const room = pace.room(rate)
     clearTimeout(roomTimer)
-    if (room === 0) roomTimer = setTimeout(bell.ring, pace.untilRoom(rate))
-    return Math.min(free, room)
+    if (room === 0) roomTimer = setTimeout(ring, pace.untilRoom(rate))
+    return Math.min(share, room)
   }
 
-  async function claimAndBegin(room: number): Promise<number> {
-    reserved = room
-    mayBeMore = false
+  async function claimAndBegin(room: number, lane: number): Promise<number> {
+    reserved += room
+    const seen = wakes
     try {
-      const { found, left } = await claim(room)
-      mayBeMore ||= left
+      const { found, left } = await claimNext({
+        room,
+        slots: slots.cap(),
+        retriesHeld: [...calls].filter((call) => call.isRetry).length,
+        // One lane is enough for them, and counts them.
+        retriesDue: lane === 0 && (view?.dueRetry ?? true),
+      })
+      if (!left) emptied = Math.max(emptied, seen)
       if (found.length === 0) return 0
       usedAt = performance.now()
-      const turns = view?.rate ? await bookTurns(found) : undefined
-      found.forEach((call, place) => void carryOut({ ...call, turn: turns?.[place] }))
+      const turns = view?.rate ? await bookTurns(found.length) : undefined
+      found.forEach((claimed, place) => void carryOut(claimed, turns?.[place]))
       return found.length
-    } catch (error) {
-      mayBeMore = true
-      throw error
     } finally {
-      reserved = 0
+      reserved -= room
     }
   }
 
   // What is claimed must not be forgotten: without turns, each call has to look for its own.
-  async function bookTurns(found: readonly Call[]): Promise<Turn[] | undefined> {
+  async function bookTurns(count: number): Promise<Turn[] | undefined> {
     try {
-      return await pace.book(found.length)
+      return await pace.book(count)
     } catch (error) {
       deps.log.warn({ err: error, target: target.name }, 'cannot book calls, trying again')
-      return found.map(() => missedTurn)
+      return Array.from({ length: count }, () => missedTurn)
     }
   }
 
-  /** First attempts and retries, each its share. `left`: there may be more than was asked for. */
-  async function claim(room: number) {
-    const held = [...calls].filter((call) => call.isRetry).length
-    const retriesDue = view?.dueRetry ?? true
-    const { steps } = chooser.plan({ room, slots: slots.cap(), retriesHeld: held, retriesDue })
-    const epoch = circuit.epoch
-    const found: (Call & { turn: undefined })[] = []
-    let left = false
-    for (const { only, upTo } of steps) {
-      const count = Math.min(upTo, room - found.length)
-      if (count <= 0) continue
-      const keptAt = performance.now()
-      const claimed = await claimSome({ queue: target.name, count, only }, found.length > 0)
-      left ||= claimed.length === count
-      const isRetry = only === 'retries'
-      found.push(
-        ...claimed.map((delivery) => ({ delivery, keptAt, isRetry, epoch, turn: undefined })),
-      )
-    }
-    // Retries that may not be claimed yet are due all the same.
-    left ||= retriesDue && !steps.some(({ only, upTo }) => only === 'retries' && upTo > 0)
-    const retries = found.filter((call) => call.isRetry).length
-    chooser.claimed({ first: found.length - retries, retries })
-    return { found, left }
-  }
-
-  async function claimSome(wanted: JobsWanted, isMore: boolean): Promise<ClaimedDelivery[]> {
-    try {
-      return await claimDeliveries(deps, wanted)
-    } catch (error) {
-      if (!isTransient(error)) return claimOneByOne(deps, wanted)
-      if (!isMore) throw error
-      // What is claimed already must be called; the rest is claimed another time.
-      deps.log.warn({ err: error, target: target.name }, 'cannot claim deliveries, trying again')
-      return []
-    }
-  }
-
-  async function carryOut(call: Call) {
-    calls.add(call)
-    const { delivery, turn, keptAt } = call
+  async function carryOut(claimed: Claimed, turn: Turn | undefined) {
+    calls.add(claimed)
     const isTurn = turn ? await pace.take(turn, stopping.signal).catch(() => false) : true
-    if (isTurn && mayStillCall(call))
-      settling.add({ delivery, call: await make(call), keptAt: call.keptAt })
-    else settling.add({ delivery, keptAt })
-    calls.delete(call)
+    const isAllowed = !stopping.signal.aborted && !view?.paused && slots.cap() > 0
+    const call =
+      isTurn && isAllowed && mayStillCall(claimed, circuit)
+        ? { call: await makeCall(target, claimed, circuit) }
+        : {}
+    settling.add({ delivery: claimed.delivery, keptAt: claimed.keptAt, ...call })
+    calls.delete(claimed)
     workerSlots.giveBack(applicant, 1)
-    bell.ring()
+    ring()
   }
 
-  // Between claim and call the worker may have been frozen, the target paused, or its circuit opened.
-  function mayStillCall({ epoch, keptAt }: Call): boolean {
-    if (stopping.signal.aborted || view?.paused || slots.cap() === 0) return false
-    if (performance.now() - keptAt > ownForMs) return false
-    if (circuit.circuit === 'closed') return true
-    return circuit.circuit !== 'open' && circuit.epoch === epoch
-  }
-
-  async function make(call: Call) {
-    const { delivery, epoch } = call
-    const isProbe = circuit.circuit === 'probing'
-    const begunAt = performance.now()
-    call.begunAt = begunAt
-    const refused = refuseToCall(target, delivery)
-    if (refused) return { delivery, end: refused, begunAt, epoch, isProbe, wasCalled: false }
-    const underWay = callTarget(target, delivery)
-    call.cut = underWay.cut
-    const end = await underWay.end
-    // Thousands may wait to be settled, which needs the ids only.
-    delete delivery.told
-    return { delivery, end, begunAt, epoch, isProbe, wasCalled: true }
-  }
-
-  async function run() {
+  async function run(bell: WakeUp, lane: number) {
     while (!stopping.signal.aborted) {
       try {
-        if (!(await fill())) await bell.wait()
+        if (!(await fill(lane))) await bell.wait()
       } catch (error) {
-        mayBeMore = true
+        wakes += 1
         deps.log.warn({ err: error, target: target.name }, 'cannot claim deliveries, trying again')
         await bell.wait(pauseAfterFailureSeconds)
       }
     }
   }
-
-  const isBusy = () => claiming || calls.size > 0 || settling.count() > 0
 
   /** Renews the lease of a busy target; gives it back when there has been nothing to do. */
   async function tendLease() {
@@ -255,37 +203,38 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   /** Waits for what is in flight; cuts it short when `calls` aborts, and waits no longer than `settling`. */
   async function finishCalls({ calls: callsDeadline, settling: settlingDeadline }: Deadlines) {
     onAbort(callsDeadline, () => calls.forEach((call) => call.cut?.()))
-    onAbort(settlingDeadline, bell.ring)
+    onAbort(settlingDeadline, ring)
     // A claim under way may have taken deliveries; a database that hangs must not keep us.
     await Promise.race([running, untilAborted(settlingDeadline)])
-    while (calls.size > 0 && !settlingDeadline.aborted) await bell.wait()
+    while (calls.size > 0 && !settlingDeadline.aborted) await lanes[0]?.wait()
   }
 
-  const running = run()
+  const running = Promise.all(lanes.map(run))
   return {
     target: target.name,
     wake() {
-      mayBeMore = true
-      bell.ring()
+      wakes += 1
+      ring()
     },
     observe(found) {
       const limitsChanged = view?.concurrency !== found.concurrency || view.paused !== found.paused
       const epoch = circuit.epoch
       view = found
+      applicant.concurrency = found.concurrency
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
       pace.heed(found.rate)
-      mayBeMore ||= found.dueNew || found.dueRetry
+      if (found.dueNew || found.dueRetry) wakes += 1
       // What other workers gave back, or lack, is seen by asking.
-      const wantsMore = mayBeMore && slots.cap() <= calls.size && slots.cap() < found.concurrency
+      const wantsMore = mayBeMore() && slots.cap() <= calls.size && slots.cap() < found.concurrency
       if (limitsChanged || wantsMore || circuit.epoch !== epoch) slots.outdate()
       void tendLease()
-      bell.ring()
+      ring()
     },
-    isIdle: () => !isBusy() && (!mayBeMore || isResting()),
+    isIdle: () => !isBusy() && (!mayBeMore() || isResting()),
     async stop(deadlines) {
       stopping.abort()
       clearTimeout(roomTimer)
-      bell.ring()
+      ring()
       await finishCalls(deadlines)
       await settling.finish(deadlines.settling)
       await Promise.race([tending.stop(), untilAborted(deadlines.settling)])

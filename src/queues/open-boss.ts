@@ -37,6 +37,8 @@ export async function openBoss({ pool, supervise, name, log }: BossOptions): Pro
     instanceName: name,
     // Cancelled calls and lost workers are found by rescueJobs in seconds; this is the floor beneath it.
     monitorIntervalSeconds: 60,
+    // We have no jobs that wait for other jobs; pg-boss would look into every queue for them each 5 s.
+    flowIntervalSeconds: 86_400,
     // What can be rebuilt within our connections' 30 s; a larger one is left to a DBA, and pg-boss warns.
     reindex: { maxIndexBytes: 256 * 1024 * 1024 },
   })
