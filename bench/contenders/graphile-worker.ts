@@ -19,11 +19,14 @@ const batching = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobB
 
 const pool = new pg.Pool({ connectionString })
 await runMigrations({ connectionString })
-await pool.query(
-  `select count(graphile_worker.add_job('noop', json_build_object('orderId', uuidv7())))
-     from generate_series(1, $1::int)`,
-  [count],
-)
+for (let added = 0; added < count; added += 1_000)
+  await pool.query(
+    `select count(*) from graphile_worker.add_jobs((
+       select array_agg(json_populate_record(null::graphile_worker.job_spec, json_build_object(
+                'identifier', 'noop', 'payload', json_build_object('orderId', uuidv7()))))
+         from generate_series(1, $1::int)))`,
+    [Math.min(1_000, count - added)],
+  )
 await pool.end()
 await report({ ready: true })
 await command()
