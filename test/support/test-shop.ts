@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto'
 
-import { sql } from 'kysely'
-
 import { createLog } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
