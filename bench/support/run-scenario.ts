@@ -20,11 +20,15 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const { json, quick, print } = options
   const progress = (text: string) => options.progress(`${scenario.name}: ${text}`)
   const bench = openBench({ quick, progress })
+  let interrupted = false
   const interrupt = () => {
+    // npm passes on the Ctrl-C that the terminal has sent already, and a second one must not leave a server behind.
+    if (interrupted) return
+    interrupted = true
     progress('interrupted, cleaning up')
     void bench.close().then(() => process.exit(130))
   }
-  for (const signal of signals) process.once(signal, interrupt)
+  for (const signal of signals) process.on(signal, interrupt)
   try {
     const result = await scenario.run(bench)
     const machine = describeMachine()
