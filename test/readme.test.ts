@@ -42,10 +42,10 @@ test('every command of the README has a help, and every command is in the README
   expect(named.filter((name) => !commands.includes(name))).toEqual([])
   const missing = commands.filter((name) => !new RegExp(`\\b${name}\\b`).test(text('README.md')))
   expect(missing).toEqual([])
-  for (const command of commands) {
-    const one = startOrderwheel([command, '--help'], {})
+  const helps = commands.map((command) => startOrderwheel([command, '--help'], {}))
+  for (const [index, one] of helps.entries()) {
     expect(await one.ended, one.output()).toBe(0)
-    expect(one.output()).toContain(`Usage: orderwheel ${command}`)
+    expect(one.output()).toContain(`Usage: orderwheel ${commands[index]}`)
   }
 })
 
