@@ -4,8 +4,8 @@ type Priority = TargetOptions['priority']
 
 /** The calls a worker process can have in flight, shared by its targets. */
 export type WorkerSlots = {
-  /** From now on a part is kept for it. Before anything else. */
-  join(of: Applicant): void
+  /** From now on a part is kept for it, at most the calls at a time that it could make. */
+  join(of: Applicant, concurrency: () => number): void
   /** Takes up to `count`; what is refused is remembered, and `wake` is called when there may be more. */
   take(of: Applicant, count: number): number
   giveBack(of: Applicant, count: number): void
@@ -13,19 +13,14 @@ export type WorkerSlots = {
   leave(of: Applicant): void
 }
 
-export type Applicant = {
-  priority: Priority
-  /** Calls at a time it could make at most. */
-  concurrency: number
-  wake: () => void
-}
+export type Applicant = { priority: Priority; wake: () => void }
 
 const highestFirst = ['high', 'normal', 'low'] as const satisfies Priority[]
 // What a lower class gets even while a higher one could use everything.
 const guaranteed: Record<Priority, number> = { high: 1, normal: 0.2, low: 0.1 }
 
-// What is divided evenly among the targets and kept for them: others may hang for as long as they like.
-const keptForEach = 0.5
+// The part that is divided evenly among the targets and kept for them: others may hang for as long as they like.
+const keptForTargets = 0.5
 
 /**
  * Each target has a part of its own, which nobody else takes. With the rest, high before normal before low:
@@ -34,6 +29,7 @@ const keptForEach = 0.5
  * anybody gets.
  */
 export function shareSlots(total: number): WorkerSlots {
+  const joined = new Map<Applicant, () => number>()
   const usedBy = new Map<Applicant, number>()
   const inUse = { high: 0, normal: 0, low: 0 }
   const waiting = {
@@ -43,13 +39,15 @@ export function shareSlots(total: number): WorkerSlots {
   }
   const shareOf = (priority: Priority) => Math.max(1, Math.floor(total * guaranteed[priority]))
 
-  const partOf = ({ concurrency }: Applicant) =>
-    Math.min(concurrency, Math.max(1, Math.floor((total * keptForEach) / usedBy.size)))
-  const unused = (of: Applicant) => Math.max(0, partOf(of) - (usedBy.get(of) ?? 0))
+  function unused(of: Applicant): number {
+    const evenly = Math.max(1, Math.floor((total * keptForTargets) / joined.size))
+    const part = Math.min(evenly, joined.get(of)?.() ?? 0)
+    return Math.max(0, part - (usedBy.get(of) ?? 0))
+  }
 
   function available(of: Applicant): number {
     const free = total - inUse.high - inUse.normal - inUse.low
-    const keptForOthers = [...usedBy.keys()]
+    const keptForOthers = [...joined.keys()]
       .filter((other) => other !== of)
       .reduce((sum, other) => sum + unused(other), 0)
     return Math.max(Math.min(free, unused(of)), byPriority(of.priority, free - keptForOthers))
@@ -72,8 +70,8 @@ export function shareSlots(total: number): WorkerSlots {
   }
 
   return {
-    join(of) {
-      usedBy.set(of, 0)
+    join(of, concurrency) {
+      joined.set(of, concurrency)
     },
     take(of, count) {
       const taken = Math.max(0, Math.min(count, available(of)))

@@ -48,9 +48,8 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   const claimNext = createClaimNext(target.name, deps, circuit)
   const lanes = Array.from({ length: laneCount }, createWakeUp)
   const ring = () => lanes.forEach((bell) => bell.ring())
-  const { priority, concurrency } = target
-  const applicant: Applicant = { priority, concurrency, wake: ring }
-  workerSlots.join(applicant)
+  const applicant: Applicant = { priority: target.priority, wake: ring }
+  workerSlots.join(applicant, () => view?.concurrency ?? target.concurrency)
   const settling = startSettling(deps, { target, view: circuit, onSettled })
   const tending = tendCalls(target.name, deps, () => [...calls, ...settling.unsettled()])
   let view: TargetView | undefined
@@ -220,7 +219,6 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
       const limitsChanged = view?.concurrency !== found.concurrency || view.paused !== found.paused
       const epoch = circuit.epoch
       view = found
-      applicant.concurrency = found.concurrency
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
       pace.heed(found.rate)
       if (found.dueNew || found.dueRetry) wakes += 1
