@@ -56,6 +56,8 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   // Counted: a claim that found little says nothing about what has come since it began.
   let wakes = 1
   let emptied = 0
+  // As above, for first attempts alone: the second lane leaves retries to the first.
+  let emptiedOfFirst = 0
   let claiming = 0
   // Slots that deliveries being claimed are going to use.
   let reserved = 0
@@ -63,6 +65,8 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   let usedAt = performance.now()
 
   const mayBeMore = () => wakes > emptied
+  const retriesDue = () => view?.dueRetry ?? true
+  const leavesRetries = (lane: number) => lane > 0 && retriesDue()
   const isBusy = () => claiming > 0 || calls.size > 0 || settling.count() > 0
 
   // While the target is being tried out, each outcome decides how many calls there may be.
@@ -92,6 +96,7 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
       workerSlots.leave(applicant)
       return false
     }
+    if (leavesRetries(lane) && wakes <= emptiedOfFirst) return false
     claiming += 1
     try {
       if (slots.isStale()) await renew()
@@ -101,7 +106,7 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
       try {
         begun = await claimAndBegin(granted, lane)
       } finally {
-        if (begun === 0 || !mayBeMore()) workerSlots.leave(applicant)
+        if ((begun === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
         workerSlots.giveBack(applicant, granted - begun)
       }
       return begun > 0 && mayBeMore()
@@ -133,15 +138,17 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   async function claimAndBegin(room: number, lane: number): Promise<number> {
     reserved += room
     const seen = wakes
+    const firstOnly = leavesRetries(lane)
     try {
       const { found, left } = await claimNext({
         room,
         slots: slots.cap(),
         retriesHeld: [...calls].filter((call) => call.isRetry).length,
         // One lane is enough for them, and counts them.
-        retriesDue: lane === 0 && (view?.dueRetry ?? true),
+        retriesDue: retriesDue() && !firstOnly,
       })
-      if (!left) emptied = Math.max(emptied, seen)
+      if (!left && firstOnly) emptiedOfFirst = Math.max(emptiedOfFirst, seen)
+      else if (!left) emptied = Math.max(emptied, seen)
       if (found.length === 0) return 0
       usedAt = performance.now()
       const turns = view?.rate ? await bookTurns(found.length) : undefined
