@@ -1,8 +1,11 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { createClaimChooser } from '#deliveries/choose-claims.ts'
+import { delivered, tryAgain } from '#targets/outcome.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { randomNumbers } from '../support/random-numbers.ts'
+import { openTestShop, testTarget } from '../support/test-shop.ts'
 
 /** A target whose calls end at random, and which always has so many first attempts and retries due. */
 function playedTarget(slots: number, due: { first: number; retries: number }, seed = 1) {
@@ -100,4 +103,26 @@ test('retries that were held up for long do not take everything when they come',
   chooser.claimed({ first: 5, retries: 15 })
   const [next] = chooser.plan({ room: 20, slots: 20, retriesHeld: 0, retriesDue: true }).steps
   expect(next?.upTo).toBeLessThanOrEqual(5)
+})
+
+test('a worker goes on with retries as soon as one ends, not when it looks around next', async () => {
+  let isBroken = true
+  const call = async () => (isBroken ? tryAgain('answered 500') : delivered())
+  const shop = await openTestShop([testTarget('erp', { concurrency: 2, circuit: null, call })])
+  onTestFinished(() => shop.close())
+  for (let i = 0; i < 60; i += 1) await shop.placeOrder()
+  await shop.relay()
+  const worker = shop.startWorker()
+  await worker.drained(AbortSignal.timeout(20_000))
+  isBroken = false
+  await shop.letTimePass()
+  // One at a time: a look around each second would take a minute.
+  await eventually(async () => {
+    const open = await shop.db
+      .selectFrom('orderwheel.deliveries')
+      .select('message_id')
+      .where('settled_at', 'is', null)
+      .execute()
+    return open.length === 0
+  })
 })
