@@ -10,6 +10,8 @@ export type CallEnd = {
   /** The target may have been told, which its lookup has to say before it is called again. */
   askFirst: boolean
   durationMs: number
+  /** We ended it: that says nothing about the target. */
+  cutShort?: boolean
 }
 
 export type CallUnderWay = {
@@ -44,6 +46,7 @@ export function callTarget(target: Target, delivery: ClaimedDelivery): CallUnder
         outcome: isCut ? handBack(target, outcome) : outcome,
         askFirst: askFirst ?? outcome.kind === 'uncertain',
         durationMs: Math.round(performance.now() - began),
+        cutShort: isCut,
       }
     }),
     cut() {
@@ -91,14 +94,14 @@ function noAnswer(target: Target): string {
 }
 
 // A stop is nobody's failure and costs no attempt. Only a call that may have reached a target which must
-// not be called twice stays uncertain.
+// not be called twice, and cannot be asked, stays uncertain.
 function handBack(target: Target, outcome: Outcome): CallEnd['outcome'] {
   switch (outcome.kind) {
     case 'delivered':
     case 'give-up':
       return outcome
     case 'uncertain':
-      return target.idempotent
+      return target.idempotent || target.lookup
         ? handedBack
         : uncertain('Sent; the worker stopped before an answer.')
     case 'try-again':

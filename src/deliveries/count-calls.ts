@@ -60,6 +60,7 @@ export async function countCalls(
 /** A refusal of one order (`give-up`) is an answer; what the worker handed back says nothing. */
 function summarise(calls: readonly CountedCall[]): CallsEnded {
   const outcomes = calls
+    .filter(({ end }) => !end.cutShort)
     .map(({ end }) => end.outcome)
     .filter((outcome) => outcome.kind !== 'handed-back')
   const failures = outcomes.filter((outcome) => isFailure(outcome))

@@ -19,7 +19,8 @@ export function refuseToCall(
   }
   if (charged > target.retry.attempts) {
     const reason = `Given up: ${charged - 1} attempts, the last of which took its worker down.`
-    return { outcome: { kind: 'give-up', reason }, askFirst: true, durationMs: 0 }
+    const kind = target.idempotent ? 'give-up' : 'uncertain'
+    return { outcome: { kind, reason }, askFirst: true, durationMs: 0 }
   }
   return undefined
 }
