@@ -93,6 +93,21 @@ comment on column orderwheel.slot_leases.slots is 'Calls it may have in flight.'
 comment on column orderwheel.slot_leases.wanted is 'Calls it could make at once if it were allowed to.';
 comment on column orderwheel.slot_leases.renewed_at is 'When the worker last said that it is alive. After 10 s of silence its slots go to others.';
 
+create table orderwheel.target_counts (
+  target      text        not null references orderwheel.targets on delete cascade,
+  period      timestamptz not null,
+  worker      text        not null check (length(worker) between 1 and 200),
+  delivered   integer     not null default 0 check (delivered >= 0),
+  failed      integer     not null default 0 check (failed >= 0),
+  primary key (target, period, worker)
+) with (fillfactor = 70);
+comment on table  orderwheel.target_counts is 'Attempts that ended, counted by the workers, so that nobody has to count deliveries. The last hour.';
+comment on column orderwheel.target_counts.target is 'The target.';
+comment on column orderwheel.target_counts.period is 'Begin of the ten seconds in which they were written down.';
+comment on column orderwheel.target_counts.worker is 'The worker process.';
+comment on column orderwheel.target_counts.delivered is 'Attempts that delivered.';
+comment on column orderwheel.target_counts.failed is 'Attempts that did not.';
+
 alter table orderwheel.deliveries
   add column last_fetch integer not null default -1,
   add column awaited    boolean not null default false,

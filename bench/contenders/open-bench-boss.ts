@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { PgBoss } from 'pg-boss'
 
 import { createLog } from '#base/log.ts'
 import { openBoss } from '#queues/open-boss.ts'
@@ -8,12 +9,13 @@ import { given } from '../support/contender.ts'
 /** pg-boss as the product opens it, on a pool of its own. */
 export async function openBenchBoss() {
   const pool = new pg.Pool({ connectionString: given('DATABASE_URL'), max: 10 })
-  const boss = await openBoss({
+  // It is the whole of pg-boss; the product uses a part of it.
+  const boss = (await openBoss({
     pool,
     supervise: false,
     name: 'bench',
     log: createLog('bench', 'warn'),
-  })
+  })) as unknown as PgBoss
   return {
     boss,
     pool,

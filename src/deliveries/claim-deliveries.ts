@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
+import { isTransient } from '#database/transient-error.ts'
 import type { Order } from '#messages/order.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
 import type { MessageToTell, OrderToTell } from '#targets/target.ts'
 
+import { findHeld } from './find-held.ts'
 import { recordAbandoned } from './record-abandoned.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -46,20 +48,42 @@ export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
  * Takes due deliveries of a target in one transaction: fetches their jobs, reads what is to be told, and
  * records the attempts that lost workers left behind. The job alone says that a delivery is being worked on,
  * and pg-boss counts how often it was fetched: a later claim that finds one fetch more than attempts knows
- * that this worker died.
+ * that this worker died. A commit whose answer is lost is asked for, for up to 8 s.
  */
 export async function claimDeliveries(
-  { db, boss }: Pick<WorkerDeps, 'db' | 'boss'>,
+  deps: Pick<WorkerDeps, 'db' | 'boss'>,
   wanted: JobsWanted,
 ): Promise<ClaimedDelivery[]> {
-  return db.transaction().execute(async (tx) => {
+  const toCommit: Claim = { claimed: [] }
+  try {
+    await claim(deps, wanted, toCommit)
+    return toCommit.claimed
+  } catch (error) {
+    const { claimed, claimedAt } = toCommit
+    if (!claimedAt || !isTransient(error)) throw error
+    const ids = claimed.map(({ job }) => job.id)
+    const held = await findHeld(deps.db, { queue: wanted.queue, ids, claimedAt })
+    if (held.size === 0) throw error
+    return claimed.filter(({ job }) => held.has(job.id))
+  }
+}
+
+/** What a claim's transaction found; `claimedAt` once there is nothing left but to commit. */
+type Claim = { claimed: ClaimedDelivery[]; claimedAt?: string }
+
+async function claim(
+  { db, boss }: Pick<WorkerDeps, 'db' | 'boss'>,
+  wanted: JobsWanted,
+  toCommit: Claim,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
     const jobs = await takeJobs(tx, boss, wanted)
-    if (jobs.length === 0) return []
+    if (jobs.length === 0) return
     const rows = await readDeliveries(tx, wanted.queue, jobs)
     const byId = new Map(rows.map((row) => [row.messageId, row]))
     // A job without an open delivery was settled by hand or never was ours: nothing to tell.
     const orphans = jobs.filter((job) => !byId.has(job.id))
-    const ends = orphans.map((job) => ({ job, end: { kind: 'cancel' } as const }))
+    const ends = orphans.map((job) => ({ job, end: { kind: 'end' } as const }))
     await endJobs(tx, boss, { queue: wanted.queue, ends })
     const claimed = jobs.flatMap((job) => {
       const row = byId.get(job.id)
@@ -70,7 +94,8 @@ export async function claimDeliveries(
       wanted.queue,
       claimed.filter(({ afterAbandoned }) => afterAbandoned),
     )
-    return claimed
+    toCommit.claimed = claimed
+    if (rows[0]) toCommit.claimedAt = rows[0].claimedAt
   })
 }
 
@@ -87,6 +112,7 @@ type Row = {
   createdAt: string
   document: string
   receivedAt: string
+  claimedAt: string
 }
 
 // Nothing is locked: the job, which is, keeps everybody else away. Times come as ISO 8601 text.
@@ -97,7 +123,8 @@ async function readDeliveries(tx: Tx, target: string, jobs: readonly HeldJob[]):
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
            d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, m.kind, m.payload,
            to_char(m.created_at at time zone 'UTC', ${iso}) as "createdAt",
-           o.document::text as document, to_char(o.received_at at time zone 'UTC', ${iso}) as "receivedAt"
+           o.document::text as document, to_char(o.received_at at time zone 'UTC', ${iso}) as "receivedAt",
+           now()::text as "claimedAt"
       from orderwheel.deliveries d
       join orderwheel.messages m on m.id = d.message_id
       join orderwheel.orders o on o.id = d.order_id

@@ -44,7 +44,7 @@ export function decideSettlement(target: Options, ended: EndedCall): Settlement 
   const { outcome } = end
   switch (outcome.kind) {
     case 'delivered':
-      return settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'complete' } })
+      return settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'end' } })
     case 'give-up':
       return settlement(ended, 'give-up', dead(delivery))
     case 'handed-back':
@@ -73,7 +73,7 @@ export function giveBack(delivery: ClaimedDelivery): Settlement {
 
 type Next = Pick<Settlement, 'state' | 'jobEnd'>
 
-const unknown: Next = { state: 'uncertain', jobEnd: { kind: 'cancel' } }
+const unknown: Next = { state: 'uncertain', jobEnd: { kind: 'end' } }
 
 function settlement(
   { delivery, end, begunAt }: EndedCall,
@@ -138,7 +138,7 @@ function bounded(seconds: number | undefined): number | undefined {
 
 function dead({ messageId, orderId, kind }: ClaimedDelivery): Next {
   const bury = { messageId, orderId, kind }
-  return { state: 'dead', jobEnd: { kind: 'cancel', bury } }
+  return { state: 'dead', jobEnd: { kind: 'end', bury } }
 }
 
 // A target may answer anything; PostgreSQL stores no NUL and no half of a surrogate pair.

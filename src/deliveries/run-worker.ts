@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
+import { forgetOldCounts } from '#limits/count-attempts.ts'
 import { reapLeases } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#queues/declare-queues.ts'
 import { rescueJobs } from '#queues/jobs.ts'
@@ -13,6 +14,7 @@ import { lookAround, type TargetView } from './look-around.ts'
 import { type Place, releaseStranded } from './release-stranded.ts'
 import { shareSlots } from './share-slots.ts'
 import { callSecondsAtStop } from './stop-deadline.ts'
+import { createTally } from './tally.ts'
 import { type Pump, startPump } from './target-pump.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -46,16 +48,21 @@ const pollMs = 1_000
 const steadyBeforeRescueMs = 5_000
 // How soon a delivery that waits for nothing any more is noticed, which should never be needed.
 const strandedMs = 60_000
+// How late the numbers of a status may be.
+const countMs = 2_500
 
 /** Starts a pump per target, and what they share: looking around and rescuing what lost workers held. */
 export function startWorker(options: WorkerOptions): Worker {
   const { only, stopSeconds = defaultStopSeconds, db, boss, log } = options
   const worker = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`
   const deps: WorkerDeps = { ...options, worker }
-  const workerSlots = shareSlots(options.slots ?? defaultSlots)
+  const shared = {
+    workerSlots: shareSlots(options.slots ?? defaultSlots),
+    tally: createTally(deps),
+  }
   const pumps = options.targets
     .filter((target) => !only || only.includes(target.name))
-    .map((target) => startPump(target, deps, workerSlots))
+    .map((target) => startPump(target, deps, shared))
   const names = pumps.map((pump) => pump.target)
   const database = watchAnswers(3 * pollMs)
 
@@ -89,6 +96,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const places = new Map<string, Place | undefined>()
   async function sweep() {
+    await forgetOldCounts(db)
     for (const target of names) {
       const step = await releaseStranded(deps, { target, from: places.get(target) })
       places.set(target, step.next)
@@ -100,6 +108,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const onError = (error: unknown) =>
     log.warn({ err: error }, 'the database did not answer, trying again')
+  const counting = repeatPass(shared.tally.writeDown, { everyMs: countMs, onError })
   const poll = repeatPass(look, { everyMs: pollMs, onError })
   const sweeping = repeatPass(sweep, { everyMs: strandedMs, onError })
   poll.runNow()
@@ -119,10 +128,11 @@ export function startWorker(options: WorkerOptions): Worker {
   async function stopAll() {
     const calls = AbortSignal.timeout(Math.round(callSecondsAtStop(stopSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
-    const loops = [poll.stop(), sweeping.stop()]
+    const loops = [poll, sweeping, counting].map((loop) => loop.stop())
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
+    const last = () => shared.tally.writeDown().catch(onError)
     // A pass may hang in a database that does not answer; it writes nothing that matters.
-    await Promise.race([Promise.all(loops), untilAborted(settling)])
+    await Promise.race([Promise.all(loops).then(last), untilAborted(settling)])
     log.info({ targets: names }, 'worker stopped')
   }
 }

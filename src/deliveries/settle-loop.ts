@@ -7,6 +7,7 @@ import type { CircuitView } from './circuit-view.ts'
 import { type CountedCall, countCalls } from './count-calls.ts'
 import { decideSettlement, giveBack, type Settlement } from './decide-settlement.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
+import type { Tally } from './tally.ts'
 import type { HeldDelivery } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -22,7 +23,12 @@ export type SettleLoop = {
   finish(deadline: AbortSignal): Promise<void>
 }
 
-export type SettleOptions = { target: Target; view: CircuitView; onSettled: () => void }
+export type SettleOptions = {
+  target: Target
+  view: CircuitView
+  tally: Tally
+  onSettled: () => void
+}
 
 // Bounds one transaction; calls that end meanwhile form the next batch.
 const batchSize = 500
@@ -31,7 +37,7 @@ const pauseAfterFailureSeconds = 0.5
 /** Settles ended calls in bulk, one transaction at a time, and repeats what the database could not take. */
 export function startSettling(
   deps: WorkerDeps,
-  { target, view, onSettled }: SettleOptions,
+  { target, view, tally, onSettled }: SettleOptions,
 ): SettleLoop {
   const bell = createWakeUp()
   const waiting: Ended[] = []
@@ -40,6 +46,7 @@ export function startSettling(
 
   async function settle(batch: Settlement[], release: 'now' | 'later' = 'now') {
     const { settlements, released } = await settleDeliveries(deps, target.name, batch, { release })
+    tally.add(target.name, settlements)
     logEnds(deps, target.name, settlements)
     if (settlements.length < batch.length) {
       const lost = batch.length - settlements.length

@@ -10,6 +10,7 @@ import type { TargetView } from './look-around.ts'
 import { makeCall, mayStillCall } from './make-call.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
+import type { Tally } from './tally.ts'
 import { tendCalls } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
@@ -39,7 +40,11 @@ const keepIdleSlotsMs = 3_000
  * calls the target for each at the same time, and refills slots as they free. Ended calls are settled in bulk
  * beside it, so that no slot waits for the database.
  */
-export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerSlots): Pump {
+export function startPump(
+  target: Target,
+  deps: WorkerDeps,
+  { workerSlots, tally }: { workerSlots: WorkerSlots; tally: Tally },
+): Pump {
   const calls = new Set<Claimed>()
   const stopping = new AbortController()
   const circuit = createCircuitView()
@@ -50,7 +55,7 @@ export function startPump(target: Target, deps: WorkerDeps, workerSlots: WorkerS
   const ring = () => lanes.forEach((bell) => bell.ring())
   const applicant: Applicant = { priority: target.priority, wake: ring }
   workerSlots.join(applicant, () => view?.concurrency ?? target.concurrency)
-  const settling = startSettling(deps, { target, view: circuit, onSettled })
+  const settling = startSettling(deps, { target, view: circuit, tally, onSettled })
   const tending = tendCalls(target.name, deps, () => [...calls, ...settling.unsettled()])
   let view: TargetView | undefined
   // Counted: a claim that found little says nothing about what has come since it began.

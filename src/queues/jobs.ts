@@ -50,11 +50,10 @@ export async function takeJobs(tx: Tx, boss: Boss, wanted: JobsWanted): Promise<
 
 /** What becomes of a held job. */
 export type JobEnd =
-  | { kind: 'complete' }
   /** After `afterSeconds`, in its old place; `behindOthers`: behind those that have not failed. */
   | { kind: 'retry'; afterSeconds: number; behindOthers?: boolean }
-  /** Never again; `bury` leaves a copy in the dead-letter queue. */
-  | { kind: 'cancel'; bury?: JobToAdd }
+  /** Gone: deliveries and attempts are the history. `bury` leaves a copy in the dead-letter queue. */
+  | { kind: 'end'; bury?: JobToAdd }
 
 /**
  * Ends held jobs behind the attempt fence and answers the ids that were still held; a job that was
@@ -73,13 +72,13 @@ export async function endJobs(
     if (batch.length === 0) return
     for (const id of settledIds(await how(batch))) ended.add(id)
   }
-  await settle(held('complete'), (batch) => boss.complete(queue, batch, null, { db }))
   await settle(held('retry'), (batch) => boss.fail(queue, batch, null, { db }))
-  await settle(held('cancel'), (batch) => boss.cancel(queue, batch, { db }))
+  // Completing would write each job anew in a table that nobody reads, for a day, and delete it then.
+  await settle(held('end'), (batch) => boss.deleteJob(queue, batch, { db }))
 
   await postpone(tx, queue, postponed(ends, ended))
   const buried = ends.flatMap(({ job, end }) =>
-    end.kind === 'cancel' && end.bury && ended.has(job.id) ? [end.bury] : [],
+    end.kind === 'end' && end.bury && ended.has(job.id) ? [end.bury] : [],
   )
   if (buried.length > 0) await addJobs(tx, boss, { queue: deadLetterQueue(queue), add: buried })
   return ended
@@ -156,20 +155,6 @@ export async function rescueJobs(
 /** SQL that says whether a target has a queue, for statements that go on to add jobs to it. */
 export function hasQueue(target: RawBuilder<unknown>) {
   return sql`exists (select from pgboss.queue q where q.name = ${target})`
-}
-
-/** How many jobs each of these queues completed in the last minute. */
-export async function completedLastMinute(
-  db: Db,
-  queues: readonly string[],
-): Promise<Map<string, number>> {
-  const { rows } = await sql<{ name: string; jobs: number }>`
-    select q.name, (
-             select count(*)::int from pgboss.job j
-              where j.name = q.name and j.state = 'completed'
-                and j.completed_on > now() - interval '1 minute') as jobs
-      from unnest(${queues}::text[]) as q(name)`.execute(db)
-  return new Map(rows.map((row) => [row.name, row.jobs]))
 }
 
 /**

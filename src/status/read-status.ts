@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 import type { Pause } from '#limits/lock-pause.ts'
 import type { CircuitReport } from '#limits/read-limits.ts'
-import { completedLastMinute } from '#queues/jobs.ts'
+import { deliveredLastMinute } from '#limits/count-attempts.ts'
 
 export type Status = {
   /** The database's time, by which the others are to be read. */
@@ -53,7 +53,7 @@ export async function readStatus(db: Db): Promise<Status> {
       from orderwheel.target_health
      order by target`.execute(db)
   const names = targets.rows.map((row) => row.target)
-  const delivered = await completedLastMinute(db, names)
+  const delivered = await deliveredLastMinute(db, names)
   const { at, ...behind } = relay.rows[0] ?? nothing
   return {
     at,

@@ -83,7 +83,7 @@ test('a dead letter that is tried again has a job of the same id, all its attemp
 
   const again = await fetchJob()
   expect(again.id).toBe(order.messageIds[0])
-  await end(again, { kind: 'cancel', bury: jobOf(order) })
+  await end(again, { kind: 'end', bury: jobOf(order) })
   expect(await deadCopies(order)).toBe(1)
 })
 
@@ -115,8 +115,8 @@ test('a worker that wakes up after somebody decided cannot settle the new attemp
   await decide(order, 'try-again')
   const held = await fetchJob()
 
-  for (const job of frozen) expect(await end(job, { kind: 'complete' })).toEqual(new Set())
-  expect(await end(held, { kind: 'complete' })).toEqual(new Set([held.id]))
+  for (const job of frozen) expect(await end(job, { kind: 'end' })).toEqual(new Set())
+  expect(await end(held, { kind: 'end' })).toEqual(new Set([held.id]))
 })
 
 test('of two people who decide at once one wins, and the other is told the state', async () => {

@@ -98,7 +98,7 @@ export async function openStuckShop(names: readonly string[]) {
       for (let fetches = 1; fetches <= 3; fetches += 1) {
         const [held] = await takeJobs(tx, boss, { queue: target, count: 1 })
         if (!held) throw new Error('The job was not due.')
-        const cancel = { kind: 'cancel', ...(dead ? { bury: job } : {}) } as const
+        const cancel = { kind: 'end', ...(dead ? { bury: job } : {}) } as const
         const end = fetches < 3 ? ({ kind: 'retry', afterSeconds: 0 } as const) : cancel
         await endJobs(tx, boss, { queue: target, ends: [{ job: held, end }] })
       }
