@@ -61,10 +61,8 @@ export function listen(options: ListenOptions): Listener {
         await close()
         return
       }
-      for (const channel of options.channels) {
-        await next.query(`listen ${channel}`)
-        options.onNotification('', channel)
-      }
+      await next.query(options.channels.map((channel) => `listen ${channel}`).join('; '))
+      for (const channel of options.channels) options.onNotification('', channel)
     } catch (error) {
       options.log.debug(
         { err: error, channels: options.channels },

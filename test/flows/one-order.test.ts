@@ -81,7 +81,10 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
   )
   expect(rows).toEqual([
     { application_name: 'orderwheel-relay-listen', query: 'listen orderwheel_outbox' },
-    { application_name: 'orderwheel-worker-listen', query: 'listen orderwheel_jobs' },
+    {
+      application_name: 'orderwheel-worker-listen',
+      query: 'listen orderwheel_jobs; listen orderwheel_targets',
+    },
   ])
 
   const heard: Record<string, string[]> = { orderwheel_outbox: [], orderwheel_jobs: [] }
