@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { afterEach, expect, test } from 'vitest'
+
+import { type ClaimedDelivery, claimDeliveries } from '#deliveries/claim-deliveries.ts'
+import { decideSettlement } from '#deliveries/decide-settlement.ts'
+import { settleDeliveries } from '#deliveries/settle-deliveries.ts'
+import { keepJobs } from '#queues/jobs.ts'
+import { delivered, type Outcome, tryAgain } from '#targets/outcome.ts'
+import { targetDefaults } from '#targets/target.ts'
+
+import { eventually } from '../support/eventually.ts'
+import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
+
+let shop: TestShop
+afterEach(() => shop.close())
+
+async function claim(target: string, count = 1): Promise<ClaimedDelivery[]> {
+  return claimDeliveries({ db: shop.db, boss: shop.boss }, { queue: target, count })
+}
+
+function settle(target: string, claimed: ClaimedDelivery[], outcome: Outcome = delivered()) {
+  const settlements = claimed.map((delivery) =>
+    decideSettlement(targetDefaults, {
+      delivery,
+      end: { outcome, askFirst: false, durationMs: 1 },
+      begunAt: performance.now(),
+    }),
+  )
+  return settleDeliveries({ db: shop.db, boss: shop.boss, worker: 'w' }, target, settlements)
+}
+
+async function deadlocks(): Promise<number> {
+  const { rows } = await sql<{ n: string }>`
+    select deadlocks as n from pg_stat_database where datname = current_database()`.execute(shop.db)
+  return Number(rows[0]?.n)
+}
+
+async function waitingForLocks(): Promise<number | undefined> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`.execute(shop.db)
+  return rows[0]?.n
+}
+
+test.for([
+  ['delivered', delivered()],
+  ['try-again', tryAgain('busy')],
+] as [string, Outcome][])('settled twice is settled once: %s', async ([outcome, answer]) => {
+  shop = await openTestShop([testTarget('erp')])
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  const claimed = await claim('erp')
+  expect((await settle('erp', claimed, answer)).settlements).toHaveLength(1)
+  const before = await shop.db.selectFrom('orderwheel.deliveries').selectAll().execute()
+  expect((await settle('erp', claimed, answer)).settlements).toEqual([])
+  expect(await shop.db.selectFrom('orderwheel.deliveries').selectAll().execute()).toEqual(before)
+  expect((await shop.attempts(orderId)).map((attempt) => attempt.outcome)).toEqual([outcome])
+})
+
+test('of a batch, what another worker has taken is left to it, and the rest is settled', async () => {
+  shop = await openTestShop([testTarget('erp')])
+  const [first, second] = [await shop.placeOrder(), await shop.placeOrder()]
+  await shop.relay()
+  const claimed = await claim('erp', 2)
+  await sql`update pgboss.job set state = 'retry', start_after = now()
+             where id = ${first.messageId}`.execute(shop.db)
+  const [taken] = await claim('erp')
+  expect(taken?.messageId).toBe(first.messageId)
+
+  const { settlements } = await settle('erp', claimed)
+  expect(settlements.map(({ delivery }) => delivery.messageId)).toEqual([second.messageId])
+  expect(await shop.deliveries(first.orderId)).toEqual({ erp: 'queued' })
+  expect(await shop.deliveries(second.orderId)).toEqual({ erp: 'delivered' })
+})
+
+test('what came to wait during the call is locked first: settling it and relaying more never lock each other up', async () => {
+  const names = ['confirmation-email', 'erp', 'partner-webhook']
+  shop = await openTestShop(
+    names.map((name) => testTarget(name, { after: name === 'confirmation-email' ? ['erp'] : [] })),
+    { 'order.placed': names, 'order.cancelled': names },
+  )
+  const { orderId, messageId } = await shop.placeOrder()
+  await shop.relay()
+  const claimed = await claim('partner-webhook')
+  await shop.addMessage(orderId, 'order.cancelled')
+  await shop.relay()
+
+  // As a relay does that has a third message: in the order in which everybody locks.
+  const settling = await shop.db.transaction().execute(async (tx) => {
+    const lock = (target: string) =>
+      sql`select from orderwheel.deliveries
+           where message_id = ${messageId} and target = ${target} for update`.execute(tx)
+    await lock('confirmation-email')
+    const settled = settle('partner-webhook', claimed)
+    await eventually(async () => (await waitingForLocks()) === 1)
+    await lock('partner-webhook')
+    return { settled }
+  })
+  expect((await settling.settled).released).toEqual(['partner-webhook'])
+  expect(await deadlocks()).toBe(0)
+})
+
+test('heartbeats and settlements of the same deliveries never lock each other up', async () => {
+  shop = await openTestShop([testTarget('erp')])
+  for (let n = 0; n < 200; n += 20)
+    await Promise.all(Array.from({ length: 20 }, () => shop.placeOrder()))
+  await shop.relay()
+  const claimed = await claim('erp', 200)
+  const held = shuffled(claimed.map(({ job }) => job))
+  let settled = false
+  const beat = async () => {
+    while (!settled) await keepJobs(shop.boss, { queue: 'erp', held: shuffled(held) })
+  }
+  const beating = beat()
+  const rest = shuffled(claimed)
+  while (rest.length > 0) await settle('erp', rest.splice(0, 5))
+  settled = true
+  await beating
+  expect(await deadlocks()).toBe(0)
+})
+
+function shuffled<T>(list: readonly T[]): T[] {
+  const keyed = list.map((item) => ({ item, key: Math.random() }))
+  return keyed.toSorted((a, b) => a.key - b.key).map(({ item }) => item)
+}
