@@ -42,12 +42,17 @@ export const scenario: Scenario = {
 }
 
 // Of the target and of the pump.
-const concurrency = 500
+const concurrency = 1_000
 
 async function deliverAll(bench: Bench, jobs: number): Promise<number> {
   const database = await bench.createDatabase()
   await fillOutbox(database.pool, jobs)
-  const env = { DATABASE_URL: database.url, BENCH_CONCURRENCY: String(concurrency) }
+  // The references write no line for each job, either.
+  const env = {
+    DATABASE_URL: database.url,
+    BENCH_CONCURRENCY: String(concurrency),
+    LOG_LEVEL: 'warn',
+  }
   await runToEnd(bench, ['relay', '--drain'], env)
   await database.tidy()
   await runToEnd(bench, ['worker', '--drain', '--target', 'noop'], env)

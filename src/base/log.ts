@@ -19,7 +19,7 @@ export function createLog(process: string, level: string, destination?: Destinat
 
 // A line for each delivery is thousands of writes a second otherwise, an eighth of a busy worker's time. What
 // is in the buffer is written when the process ends, unless it is killed.
-const buffered = { dest: 1, sync: false, minLength: 4_096, periodicFlush: 100 }
+const buffered = { dest: 1, sync: false, minLength: 16_000, periodicFlush: 100 }
 
 type LoggedError = {
   type: string

@@ -65,12 +65,12 @@ type Told = { outcome: Outcome; askFirst?: boolean }
 async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSignal): Promise<Told> {
   const { attempt, messageId } = delivery
   try {
-    const call: Call = {
-      ...readTold(delivery),
+    // Assigned to, not spread: spreading would parse the order for a target that never looks at it.
+    const call: Call = Object.assign(readTold(delivery), {
       attempt,
       idempotencyKey: idempotencyKey(target.name, messageId),
       signal,
-    }
+    })
     if (delivery.askFirst && target.lookup) {
       const found = await target.lookup(call)
       if (found.kind === 'known') return { outcome: delivered(found.answer) }

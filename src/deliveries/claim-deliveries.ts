@@ -33,15 +33,21 @@ export type ClaimedDelivery = {
 /** As it came from the database: read when the call is made, since many deliveries may wait for theirs. */
 type Told = { document: string; receivedAt: string; payload: unknown; createdAt: string }
 
-/** The order and the message as a target is given them. */
+/** The order and the message as a target is given them. The order is parsed when it is first looked at. */
 export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
-  order: OrderToTell
+  readonly order: OrderToTell
   message: MessageToTell
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
   const { document, receivedAt, payload, createdAt } = told
-  const order: OrderToTell = { ...(JSON.parse(document) as Order), id: orderId, receivedAt }
-  return { order, message: { id: messageId, kind, payload, createdAt } }
+  let order: OrderToTell | undefined
+  return {
+    get order() {
+      order ??= { ...(JSON.parse(document) as Order), id: orderId, receivedAt }
+      return order
+    },
+    message: { id: messageId, kind, payload, createdAt },
+  }
 }
 
 /**

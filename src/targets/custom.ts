@@ -53,7 +53,10 @@ export const customKind = kindOfTarget({
       call: async (call) => {
         const http = bindHttp(agent, call)
         const tell = async () =>
-          judge(name, await options.tell({ ...toldOf(call), signal: call.signal, http }))
+          judge(
+            name,
+            await options.tell(Object.assign(toldOf(call), { signal: call.signal, http })),
+          )
         const outcome = tell().catch((error: unknown) => explainThrown(error, call.signal))
         // A function that does not look at its signal may have acted or may still: nobody knows.
         return withinDeadline(outcome, call.signal, (reason) =>

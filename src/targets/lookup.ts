@@ -26,7 +26,7 @@ export function bindLookup(
   return {
     lookup: (call) => {
       const ask = async () => {
-        const told = { ...toldOf(call), signal: call.signal, http: bind(call) }
+        const told = Object.assign(toldOf(call), { signal: call.signal, http: bind(call) })
         return readLookedUp(name, await lookup(told))
       }
       return withinDeadline(ask().catch(explainThrown), call.signal, explainThrown)

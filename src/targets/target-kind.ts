@@ -59,6 +59,15 @@ export function kindOfTarget<T extends TSchema>(kind: {
   }
 }
 
-export function toldOf({ order, message, attempt, idempotencyKey }: Call): Told {
-  return { order, message, attempt, idempotencyKey }
+/** Leaves the order unread: see Call. */
+export function toldOf(call: Call): Told {
+  const { message, attempt, idempotencyKey } = call
+  return {
+    get order() {
+      return call.order
+    },
+    message,
+    attempt,
+    idempotencyKey,
+  }
 }

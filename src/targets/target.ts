@@ -101,7 +101,8 @@ export const targetDefaults: TargetOptions = {
 
 /** What a target is given to make one call. */
 export type Call = {
-  order: OrderToTell
+  /** Read when it is first looked at: copying a call with `...` reads it. */
+  readonly order: OrderToTell
   message: MessageToTell
   /** 1 for the first try. */
   attempt: number
