@@ -96,6 +96,20 @@ test.for([{ concurrency: 1 }, { concurrency: 4 }])(
   },
 )
 
+test('a new order is called although retries hang, as many as can', async () => {
+  const [retries, first] = [heldCalls(), heldCalls()]
+  const call: Target['call'] = ({ attempt }) => (attempt > 1 ? retries : first).call()
+  shop = await openTestShop([testTarget('erp', { concurrency: 4, call })])
+  await placeOrders(20)
+  await failFirstAttempts()
+  const worker = shop.startWorker({ stopSeconds: 2.1 })
+  await eventually(() => retries.inFlight() === 3)
+  await placeOrders(1)
+  worker.wake()
+  await eventually(() => first.inFlight() === 1)
+  expect(retries.inFlight()).toBe(3)
+})
+
 test.for([{ concurrency: 1 }, { concurrency: 4 }])(
   'retries are called although hundreds of new orders are due: $concurrency at a time',
   async ({ concurrency }) => {
