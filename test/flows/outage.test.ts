@@ -132,7 +132,8 @@ test('a two-hour outage of the ERP ends with every order delivered, in order, no
   expect(story).toHaveLength(1 + 2 * probes + 3)
   const waits = story.filter(({ change }) => change === 'circuit-probing')
   for (const [i, wait] of [5, 10, 20, 40, 60, 60].entries()) {
-    expect(waits[i]?.seconds).toBeGreaterThanOrEqual(wait)
+    // A change is written down a moment after the one that its wait is counted from.
+    expect(waits[i]?.seconds).toBeGreaterThan(wait - 0.5)
     expect(waits[i]?.seconds).toBeLessThan(wait + 5)
   }
 }, 180_000)
@@ -226,6 +227,11 @@ test('an order that alone always fails ends as a dead letter, and the others are
   await openSimulator()
   await openShop(erp, 2)
   bad = (await shop.placeOrder()).orderId
+  await shop.relay()
+  await eventually(async () => (await shop.attempts(bad)).length === 1)
+  // Alone it does open the circuit.
+  await shop.letTimePass(60)
+  await eventually(async () => (await circuitOf(shop)).state === 'open')
   let rounds = 0
   for (; (await shop.deliveries(bad))['erp'] !== 'dead'; rounds += 1) {
     if (rounds > 60) throw new Error(`still open: ${JSON.stringify(await changesOf(shop))}`)
