@@ -119,12 +119,16 @@ comment on column orderwheel.deliveries.started_at is 'When the last attempt beg
 comment on column orderwheel.deliveries.last_fetch is 'The job''s retry_count at the last attempt. When the job is fetched again and has skipped one, an attempt was lost with its worker.';
 comment on column orderwheel.deliveries.awaited is 'Whether another delivery of the order waits, or has waited, for this one.';
 comment on column orderwheel.deliveries.ask_first is 'Whether the last attempt may have reached the target, so that its lookup is asked before it is called again.';
+-- Only what is open: the history may have millions of rows, and every order waits behind this lock. A settled
+-- delivery that is tried again has its job's count of fetches looked up.
 update orderwheel.deliveries
    set attempts = attempts - case when state = 'active' then 1 else 0 end,
        last_fetch = attempts - case when state = 'active' then 2 else 1 end
- where attempts > 0;
+ where attempts > 0 and settled_at is null;
+-- Dead ones as well: what waits for them is released when they are tried again.
 update orderwheel.deliveries d set awaited = true
- where exists (select from orderwheel.deliveries w where w.order_id = d.order_id and w.state = 'waiting');
+  from (select distinct order_id from orderwheel.deliveries where settled_at is null and state = 'waiting') w
+ where d.order_id = w.order_id and d.state <> 'delivered';
 
 -- A foreign key asks for its row once for every attempt written; a trigger does the one thing that it was for,
 -- and only when somebody deletes.
@@ -181,7 +185,14 @@ select l.order_id, o.external_id, l.died_at, 4, 'dead letter', l.target, null, l
 union all
 select l.order_id, o.external_id, l.resolved_at, 5, 'dead letter ' || l.resolution, l.target, null, l.comment
   from orderwheel.dead_letters l join orderwheel.orders o on o.id = l.order_id
- where l.resolved_at is not null;
+ where l.resolved_at is not null
+union all
+select o.id, o.external_id, a.at, 6, replace(split_part(a.action, '.', 2), '-', ' ') || ' by ' || a.who,
+       a.details->>'target', null, a.reason
+  from orderwheel.audit_log a join orderwheel.orders o on a.subject = o.id::text
+ where a.action like 'delivery.%';
+comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, dead letter, what somebody decided and who.';
+create index audit_log_subject on orderwheel.audit_log (subject, at);
 
 drop view orderwheel.target_health;
 create view orderwheel.target_health as
