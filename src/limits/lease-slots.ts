@@ -5,6 +5,7 @@ import type { CircuitState } from '#database/tables.ts'
 
 import { changeTarget } from './change-target.ts'
 import { divideSlots, type OtherLease, type Share } from './divide-slots.ts'
+import { letGoWhenFrozen } from './let-go-when-frozen.ts'
 
 export type LeaseRequest = {
   target: string
@@ -58,7 +59,7 @@ type LockedTarget = {
 // worker that held the lock before us wrote.
 async function lockTarget(tx: Tx, request: LeaseRequest): Promise<LockedTarget> {
   const { rows } = await sql<LockedTarget>`
-    select circuit, circuit_epoch as epoch, ramp_slots as "rampSlots",
+    select circuit, circuit_epoch as epoch, ramp_slots as "rampSlots", ${letGoWhenFrozen},
            -- since in the future: the clock was set back, by a failover perhaps; now() is from before the
            -- wait for the lock, while the circuit may have changed
            circuit = 'open' and (probe_at <= now() or circuit_since > clock_timestamp()) as "probeDue",

@@ -6,6 +6,7 @@ import type { CircuitOptions } from '#targets/target.ts'
 
 import { changeTarget } from './change-target.ts'
 import { type CallsEnded, type Circuit, isClean, judgeCalls, type Judgement } from './circuit.ts'
+import { letGoWhenFrozen } from './let-go-when-frozen.ts'
 
 export type CallsToRecord = {
   target: string
@@ -56,7 +57,7 @@ async function lockCircuit(tx: Tx, { target, options }: CallsToRecord): Promise<
   const over = sql`(window_since is null or window_since > clock_timestamp()
                     or window_since < now() - make_interval(secs => ${options.windowSeconds}))`
   const { rows } = await sql<Row>`
-    select circuit as state, circuit_epoch as epoch, circuit_reason as reason,
+    select circuit as state, circuit_epoch as epoch, circuit_reason as reason, ${letGoWhenFrozen},
            failed_in_a_row as "failedInARow", failed_probes as "failedProbes",
            case when ${over} then 0 else window_calls end as "windowCalls",
            case when ${over} then 0 else window_failed end as "windowFailed",
