@@ -23,5 +23,8 @@ export async function buryDeliveries(
               from orderwheel.delivery_attempts a
              where a.message_id = l.message_id and a.target = ${target})
       from json_to_recordset(${JSON.stringify(letters)}::json)
-        as l(message_id uuid, order_id uuid, reason text)`.execute(tx)
+        as l(message_id uuid, order_id uuid, reason text)
+      join orderwheel.deliveries d on d.message_id = l.message_id and d.target = ${target} -- its order may be deleted`.execute(
+    tx,
+  )
 }

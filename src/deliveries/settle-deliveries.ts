@@ -135,7 +135,7 @@ async function recordAttempts(
       insert into orderwheel.delivery_attempts
              (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)
       select i, ${target}, n, now() - make_interval(secs => ago), ms, o, r, a, ${worker}, c
-        from ended where o is not null
+        from locked where o is not null
     )
     select distinct order_id as "orderId" from settled where releases`.execute(tx)
   return rows.map((row) => row.orderId)

@@ -5,7 +5,7 @@ import { type ClaimedDelivery, claimDeliveries } from '#deliveries/claim-deliver
 import { decideSettlement } from '#deliveries/decide-settlement.ts'
 import { settleDeliveries } from '#deliveries/settle-deliveries.ts'
 import { keepJobs } from '#queues/jobs.ts'
-import { delivered, type Outcome, tryAgain } from '#targets/outcome.ts'
+import { delivered, giveUp, type Outcome, tryAgain } from '#targets/outcome.ts'
 import { targetDefaults } from '#targets/target.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -72,6 +72,30 @@ test('of a batch, what another worker has taken is left to it, and the rest is s
   expect(await shop.deliveries(first.orderId)).toEqual({ erp: 'queued' })
   expect(await shop.deliveries(second.orderId)).toEqual({ erp: 'delivered' })
 })
+
+test.for([
+  ['delivered', delivered()],
+  ['dead', giveUp('no such customer')],
+] as [string, Outcome][])(
+  'an order deleted while its target was called leaves nothing behind: %s',
+  async ([, answer]) => {
+    shop = await openTestShop([testTarget('erp')])
+    const [deleted, kept] = [await shop.placeOrder(), await shop.placeOrder()]
+    await shop.relay()
+    const claimed = await claim('erp', 2)
+    await shop.db.deleteFrom('orderwheel.orders').where('id', '=', deleted.orderId).execute()
+
+    await settle('erp', claimed, answer)
+    const attempts = await shop.db
+      .selectFrom('orderwheel.delivery_attempts')
+      .select('message_id')
+      .execute()
+    expect(attempts).toEqual([{ message_id: kept.messageId }])
+    expect(await shop.deliveries(kept.orderId)).toEqual({
+      erp: answer.kind === 'delivered' ? 'delivered' : 'dead',
+    })
+  },
+)
 
 test('what came to wait during the call is locked first: settling it and relaying more never lock each other up', async () => {
   const names = ['confirmation-email', 'erp', 'partner-webhook']
