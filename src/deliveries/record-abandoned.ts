@@ -26,7 +26,11 @@ export async function recordAbandoned(
         as f(message_id uuid, attempts int, last_fetch int)
     ), locked as materialized ( -- in the order in which everybody locks deliveries
       select d.message_id, d.attempts as recorded, d.worker,
-             case when d.state = 'active' then d.started_at end as started_at
+             -- of a call that was shown as active: one that was recorded began when the delivery says
+             case when d.state = 'active' or not exists (
+                    select from orderwheel.delivery_attempts a
+                     where a.message_id = d.message_id and a.target = d.target and a.started_at >= d.started_at)
+                  then d.started_at end as started_at
         from found f join orderwheel.deliveries d on d.message_id = f.message_id and d.target = ${target}
        order by d.message_id
          for update of d

@@ -1,7 +1,7 @@
 import { fromKysely } from 'pg-boss'
 import { type RawBuilder, sql } from 'kysely'
 
-import type { Db, Tx } from '#database/open-database.ts'
+import type { Tx } from '#database/open-database.ts'
 import { singletonKey } from '#messages/message-kinds.ts'
 
 import { deadLetterQueue, lostAfterSeconds } from './declare-queues.ts'
@@ -130,26 +130,25 @@ const rescuedAtATime = 500
 
 /**
  * Gives jobs whose worker died back to the queue at once, where pg-boss's own monitor would make them
- * wait for the schedule. Answers how many, by queue.
+ * wait for the schedule. Answers their ids, by queue.
  */
 export async function rescueJobs(
-  db: Db,
+  tx: Tx,
   boss: Boss,
   queues: readonly string[],
-): Promise<Map<string, number>> {
-  return db.transaction().execute(async (tx) => {
-    const { rows } = await sql<HeldJob & { name: string }>`
-      select name, id, retry_count as "retryCount" from pgboss.job j
-       where name = any(${queues}::text[]) and ${isLost}
-       limit ${rescuedAtATime}
-         for update skip locked`.execute(tx)
-    const rescued = new Map<string, number>()
-    for (const [queue, jobs] of Map.groupBy(rows, (row) => row.name)) {
-      const ends = jobs.map((job) => ({ job, end: { kind: 'retry', afterSeconds: 0 } as const }))
-      rescued.set(queue, (await endJobs(tx, boss, { queue, ends })).size)
-    }
-    return rescued
-  })
+): Promise<Map<string, string[]>> {
+  const { rows } = await sql<HeldJob & { name: string }>`
+    select name, id, retry_count as "retryCount" from pgboss.job j
+     where name = any(${queues}::text[]) and ${isLost}
+     limit ${rescuedAtATime}
+       for update skip locked`.execute(tx)
+  const rescued = new Map<string, string[]>()
+  for (const [queue, jobs] of Map.groupBy(rows, (row) => row.name)) {
+    const ends = jobs.map((job) => ({ job, end: { kind: 'retry', afterSeconds: 0 } as const }))
+    const ids = await endJobs(tx, boss, { queue, ends })
+    if (ids.size > 0) rescued.set(queue, [...ids])
+  }
+  return rescued
 }
 
 /** SQL that says whether a target has a queue, for statements that go on to add jobs to it. */

@@ -1,7 +1,7 @@
 import { PgBoss } from 'pg-boss'
 import { expect, test } from 'vitest'
 
-import { rescueJobs } from '#queues/jobs.ts'
+import { rescueLost } from '#deliveries/rescue-lost.ts'
 import { delivered } from '#targets/outcome.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -35,7 +35,7 @@ test('a call of eight minutes keeps its job, while a silent worker’s is taken 
   const begun = await heartbeat(shop)
   await eventually(async () => (await heartbeat(shop)) > begun)
 
-  expect([...(await rescueJobs(shop.db, shop.boss, ['erp', 'stock'])).keys()]).toEqual(['stock'])
+  expect([...(await rescueLost(shop.db, shop.boss, ['erp', 'stock'])).keys()]).toEqual(['stock'])
   await superviseQueue(shop, 'erp')
   expect(await job(shop)).toEqual({ state: 'active', attempts: 1 })
 
