@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 import type { CircuitState } from '#database/tables.ts'
+import { isSilent } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#queues/declare-queues.ts'
 import { hasDueJob, hasLostJob } from '#queues/jobs.ts'
 import type { Rate } from '#targets/target.ts'
@@ -36,8 +37,7 @@ export async function lookAround(db: Db, targets: readonly string[]): Promise<Ta
            paused_at is not null and coalesce(paused_until > now(), true) as paused,
            ${hasLostJob(sql.ref('t.name'))} or exists (
              select from orderwheel.slot_leases l
-              where l.target = t.name
-                and l.renewed_at < now() - make_interval(secs => ${lostAfterSeconds})) as "hasLost",
+              where l.target = t.name and ${isSilent(lostAfterSeconds)}) as "hasLost",
            coalesce(concurrency_set, concurrency) as concurrency,
            case when rate_set then json_build_object('max', rate_set_max, 'perSeconds', rate_set_per_seconds)
                 else json_build_object('max', rate_max, 'perSeconds', rate_per_seconds) end as rate

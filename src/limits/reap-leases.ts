@@ -13,7 +13,16 @@ export async function reapLeases(
 ): Promise<{ target: string; worker: string }[]> {
   const { rows } = await sql<{ target: string; worker: string }>`
     delete from orderwheel.slot_leases
-     where renewed_at < now() - make_interval(secs => ${silentSeconds})
+     where ${isSilent(silentSeconds)}
     returning target, worker`.execute(db)
   return rows
+}
+
+/**
+ * SQL that says of a lease that its worker has been silent. A sign of life from the future is none: the server's
+ * clock was set back. That one is compared with the time now, since who waited for the row may be late.
+ */
+export function isSilent(silentSeconds: number) {
+  return sql<boolean>`(renewed_at < now() - make_interval(secs => ${silentSeconds})
+    or renewed_at > clock_timestamp() + make_interval(secs => ${silentSeconds}))`
 }

@@ -118,7 +118,10 @@ export async function keepJobs(
   return new Set(settledIds(await boss.touch(jobs.queue, [...jobs.held])))
 }
 
-const isLost = sql`j.state = 'active' and j.heartbeat_on < now() - make_interval(secs => ${lostAfterSeconds})`
+// From the future: the server's clock was set back, and silence would look like life until it has caught up.
+const isLost = sql`j.state = 'active' and (
+  j.heartbeat_on < now() - make_interval(secs => ${lostAfterSeconds})
+  or j.heartbeat_on > clock_timestamp() + make_interval(secs => ${lostAfterSeconds}))`
 
 /** SQL that says whether a queue has a job whose worker died. */
 export function hasLostJob(queue: RawBuilder<unknown>) {

@@ -37,3 +37,15 @@ test('a worker that says that it is alive keeps its slots', async () => {
   expect(await reapLeases(database.db, 10)).toEqual([])
   expect(await lease('other')).toMatchObject({ slots: 0 })
 })
+
+test('a worker whose last sign of life is from the future, because the clock was set back, is silent', async () => {
+  await lease('silent')
+  await sql`update orderwheel.slot_leases set renewed_at = now() + interval '5 seconds'`.execute(
+    database.db,
+  )
+  expect(await reapLeases(database.db, 10)).toEqual([])
+  await sql`update orderwheel.slot_leases set renewed_at = now() + interval '1 hour'`.execute(
+    database.db,
+  )
+  expect(await reapLeases(database.db, 10)).toEqual([{ target: 'erp', worker: 'silent' }])
+})
