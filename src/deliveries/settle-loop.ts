@@ -6,6 +6,7 @@ import type { Target } from '#targets/target.ts'
 import type { CircuitView } from './circuit-view.ts'
 import { type CountedCall, countCalls } from './count-calls.ts'
 import { decideSettlement, giveBack, type Settlement } from './decide-settlement.ts'
+import { logLost } from './log-lost.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
 import type { Tally } from './tally.ts'
 import type { HeldDelivery } from './tend-calls.ts'
@@ -48,14 +49,10 @@ export function startSettling(
     const { settlements, released } = await settleDeliveries(deps, target.name, batch, { release })
     tally.add(target.name, settlements)
     logEnds(deps, target.name, settlements)
-    if (settlements.length < batch.length) {
-      const lost = batch.length - settlements.length
-      deps.log.warn(
-        { target: target.name, lost },
-        'attempts ended after another worker took their jobs',
-      )
-    }
     if (released.length > 0) deps.jobsAdded(released)
+    const settled = new Set(settlements)
+    const others = batch.filter((settlement) => !settled.has(settlement))
+    await logLost(deps, target.name, others)
   }
 
   // A batch that fails for a reason of its own is settled one by one, at first as ever, then without
