@@ -112,7 +112,7 @@ alter table orderwheel.deliveries
   add column last_fetch integer not null default -1,
   add column awaited    boolean not null default false,
   add column ask_first  boolean not null default false;
-comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: has been being called for a second or more (before that, its job in pgboss is active) · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: sent, no answer, a person decides · shed · skipped · cancelled.';
+comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: has been being called for a second or more (before that, its job in pgboss is active) · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: may have been told, a person decides · shed · skipped · cancelled.';
 comment on column orderwheel.deliveries.attempts is 'How often it was tried, not counting the attempt under way.';
 comment on column orderwheel.deliveries.uncharged is 'How many of those attempts do not count against the limit: handed back at a worker''s stop, or made while the target''s circuit was not closed.';
 comment on column orderwheel.deliveries.started_at is 'When the last attempt began.';

@@ -22,7 +22,7 @@ export function describeRest(delivery: DeliveryReport, story: Story, calling: Ca
     case 'dead':
       return `is a dead letter: mend the cause, then ${command(story, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
     case 'uncertain':
-      return `is uncertain: it was sent, and nobody knows whether it arrived. Look into ${delivery.target}, then ${command(story, delivery.target, 'mark-delivered')} or ${command(story, delivery.target, 'try-again')}`
+      return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(story, delivery.target, 'mark-delivered')} or ${command(story, delivery.target, 'try-again')}`
     case 'active':
     case 'delivered':
     case 'shed':

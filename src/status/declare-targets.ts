@@ -1,15 +1,20 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
+import { closeUnheeded } from '#limits/close-unheeded.ts'
 import type { Target } from '#targets/target.ts'
 
 /**
  * Records the targets of the configuration, so that what is waiting for each can be shown, and their limits,
- * which all workers share. Never removes one, and leaves alone what an operator set.
+ * which all workers share. Never removes one, and leaves alone what an operator set. Closes the circuits of
+ * those that have none any more.
  */
 export async function declareTargets(
   db: Db,
-  targets: readonly Pick<Target, 'name' | 'kind' | 'concurrency' | 'priority' | 'rate'>[],
+  targets: readonly Pick<
+    Target,
+    'name' | 'kind' | 'concurrency' | 'priority' | 'rate' | 'circuit'
+  >[],
 ): Promise<void> {
   if (targets.length === 0) return
   await db
@@ -38,4 +43,9 @@ export async function declareTargets(
       })),
     )
     .execute()
+  const without = targets.filter(({ circuit }) => circuit === null)
+  await closeUnheeded(
+    db,
+    without.map(({ name }) => name),
+  )
 }

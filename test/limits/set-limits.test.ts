@@ -128,6 +128,28 @@ test('the slots of workers that are silent no longer count', async () => {
   expect(await limits()).toMatchObject({ slotsInUse: 7 })
 })
 
+test('a circuit that is open when the configuration takes it out is closed, which is written down', async () => {
+  await database.pool.query(
+    `update orderwheel.targets
+        set circuit = 'open', circuit_epoch = 4, probe_at = now(), failed_probes = 2, failed_in_a_row = 5`,
+  )
+  await declareTargets(database.db, [erp])
+  expect((await limits())?.circuit).toMatchObject({ state: 'open' })
+
+  await declareTargets(database.db, [{ ...erp, circuit: null }])
+  await declareTargets(database.db, [{ ...erp, circuit: null }])
+
+  const reason = 'the configuration says that it has no circuit'
+  expect((await limits())?.circuit).toMatchObject({ state: 'closed', probeAt: null })
+  expect(await readChanges(database.db, 'erp')).toMatchObject([
+    { change: 'circuit-closed', who: 'the configuration', reason },
+  ])
+  const { rows } = await database.pool.query(
+    `select circuit_epoch as epoch, failed_probes, failed_in_a_row from orderwheel.targets`,
+  )
+  expect(rows).toEqual([{ epoch: '5', failed_probes: 0, failed_in_a_row: 0 }])
+})
+
 function by(who: string, reason: string | null = null): LimitsRequest {
   return { target: 'erp', who, reason }
 }
