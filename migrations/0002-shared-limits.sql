@@ -70,7 +70,8 @@ create table orderwheel.target_changes (
   who     text        not null check (length(who) <= 200)
 );
 create index target_changes_target on orderwheel.target_changes (target, at);
-comment on table  orderwheel.target_changes is 'Every change of a target''s circuit, pause and limits.';
+create index target_changes_at on orderwheel.target_changes (at); -- for forgetting
+comment on table  orderwheel.target_changes is 'Every change of a target''s circuit, pause and limits. The last 90 days; what operators did is in audit_log for good.';
 comment on column orderwheel.target_changes.id is 'In the order they happened.';
 comment on column orderwheel.target_changes.target is 'The target.';
 comment on column orderwheel.target_changes.at is 'When.';
