@@ -23,6 +23,9 @@ export type Pace = {
 
 // Claimed deliveries that wait for their turn occupy slots.
 const aheadMs = 1_000
+// Further away than that, a rate is the least of its worries.
+const maxAnswerMs = 2_000
+const maxTimerMs = 2 ** 31 - 1
 
 /** Keeps a target's rate, which all workers share, by turns that are booked ahead in the database. */
 export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
@@ -30,13 +33,16 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
   let paced: string | undefined
   let rateChanged = new AbortController()
 
+  // How long an answer takes, of late: turns that are over when the answer comes are no use.
+  let answerMs = 0
+
   async function book(count: number): Promise<Turn[] | undefined> {
-    const askedAt = performance.now()
-    const booking = await bookCalls(db, { target, count })
+    const booking = await bookCalls(db, { target, count, leastLateMs: 3 * answerMs })
     if (!booking) return undefined
-    const { firstInMs, spacingMs, lateMs } = booking
+    const { askedAt, firstInMs, spacingMs, lateMs } = booking
     // The server's "now" was between the question and the answer: not too early by the one, not too late by the other.
     const answeredAt = performance.now()
+    answerMs = Math.min(maxAnswerMs, Math.max(answeredAt - askedAt, answerMs * 0.9))
     nextAt = answeredAt + firstInMs + count * spacingMs
     return Array.from({ length: count }, (_, place) => ({
       at: answeredAt + firstInMs + place * spacingMs,
@@ -74,8 +80,12 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
 }
 
 async function waitUntil(at: number, signal: AbortSignal): Promise<void> {
-  const wait = at - performance.now()
-  if (wait > 0) await setTimeout(wait, undefined, { signal }).catch(() => {})
-  // Timers are early by a fraction of a millisecond.
-  if (performance.now() < at && !signal.aborted) await setTimeout(1)
+  // Timers are early by a fraction of a millisecond, and know no more than 24 days.
+  for (
+    let wait = at - performance.now();
+    wait > 0 && !signal.aborted;
+    wait = at - performance.now()
+  ) {
+    await setTimeout(Math.min(Math.max(wait, 1), maxTimerMs), undefined, { signal }).catch(() => {})
+  }
 }

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
@@ -27,6 +29,28 @@ async function bookOne(pace: Pace): Promise<Turn> {
   if (!turn) throw new Error('no turn')
   return turn
 }
+
+test('a database that takes longer to answer than a turn lasts costs turns, not the rate', async () => {
+  await setRate(quick)
+  // 40 ms there and back; a turn of this rate lasts 10 ms.
+  database.pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...given: unknown[]) => Promise<unknown>
+    Object.assign(client, {
+      query: async (...given: unknown[]) => {
+        await setTimeout(40)
+        return query(...given)
+      },
+    })
+  })
+  const pace = keepPace('erp', database)
+  const begun: number[] = []
+  for (let i = 0; i < 6; i += 1) {
+    await pace.take(await bookOne(pace), never)
+    begun.push(performance.now())
+  }
+  const periods = begun.slice(quick.max).map((at, i) => at - (begun[i] ?? 0))
+  expect(Math.min(...periods)).toBeGreaterThanOrEqual(quick.perSeconds * 1_000)
+})
 
 test('the turns of three workers together never come faster than the rate', async () => {
   await setRate(quick)
