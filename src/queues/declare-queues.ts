@@ -3,7 +3,6 @@ import type { Boss } from './open-boss.ts'
 /** What a queue needs to know of its target. */
 export type QueueOptions = {
   name: string
-  timeoutSeconds: number
   retry: { delaySeconds: number; maxDelaySeconds: number }
 }
 
@@ -44,18 +43,20 @@ export const lostAfterSeconds = 10
 // pg-boss's own monitor is the floor beneath rescueJobs: it cannot tell an outage from a lost worker.
 const heartbeatSeconds = 60
 
-function queueSettings({ name, timeoutSeconds, retry }: QueueOptions) {
+function queueSettings({ name, retry }: QueueOptions) {
   return {
     deadLetter: deadLetterQueue(name),
     heartbeatSeconds,
-    // The call, then up to a minute in which its outcome is written; pg-boss allows a day at most.
-    expireInSeconds: Math.ceil(timeoutSeconds) + 60,
+    // The most pg-boss allows. Lost workers are found by their heartbeat; a job whose worker beats may wait for
+    // its turn at a target with a rate, call for as long as the target may take, and be written down.
+    expireInSeconds: days - 1,
     retentionSeconds: keepForGood,
     // Finished jobs are only debris: deliveries and attempts are the history.
     deleteAfterSeconds: days,
     // How many attempts a delivery gets is decided by the delivery's own count and the target's
     // current options, so that raising it helps deliveries that are already waiting.
-    retryLimit: 10_000,
+    // Each fetch counts here, also those of an outage that costs no attempt.
+    retryLimit: 2_000_000_000,
     retryDelay: retry.delaySeconds,
     retryBackoff: true,
     retryDelayMax: retry.maxDelaySeconds,
