@@ -1,6 +1,8 @@
 /** Keeps how long something has been answering without a gap. */
 export type AnswerWatch = {
   answered: () => void
+  /** It answers, but not as if nothing had happened. */
+  interrupted: () => void
   /** Milliseconds since the first answer after the last gap; 0 while there is none. */
   steadyMs: () => number
 }
@@ -16,6 +18,9 @@ export function watchAnswers(
     answered() {
       if (now() - last > awayMs) steadySince = now()
       last = now()
+    },
+    interrupted() {
+      steadySince = now()
     },
     steadyMs: () => (now() - last > awayMs ? 0 : now() - steadySince),
   }

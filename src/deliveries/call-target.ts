@@ -23,9 +23,14 @@ export type CallUnderWay = {
 
 /**
  * Makes one call, with no transaction or connection open. It ends at the target's deadline even when the
- * target's code ignores its signal.
+ * target's code ignores its signal. `isOurs` says whether the delivery cannot have been given to another
+ * worker: asked between the lookup and the call.
  */
-export function callTarget(target: Target, delivery: ClaimedDelivery): CallUnderWay {
+export function callTarget(
+  target: Target,
+  delivery: ClaimedDelivery,
+  isOurs: () => boolean,
+): CallUnderWay {
   const began = performance.now()
   const controller = new AbortController()
   const { promise, resolve } = Promise.withResolvers<Told>()
@@ -37,7 +42,7 @@ export function callTarget(target: Target, delivery: ClaimedDelivery): CallUnder
     grace = setTimeout(() => resolve({ outcome: uncertain(noAnswer(target)) }), graceMs)
   }
   const deadline = setTimeout(abort, target.timeoutSeconds * 1_000)
-  void tell(target, delivery, controller.signal).then(resolve)
+  void tell(target, { delivery, signal: controller.signal, isOurs }).then(resolve)
   return {
     end: promise.then(({ outcome, askFirst }) => {
       clearTimeout(deadline)
@@ -62,7 +67,14 @@ const graceMs = 500
 type Told = { outcome: Outcome; askFirst?: boolean }
 
 /** Asks first when the previous attempt may have reached the target and the target can be asked. */
-async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSignal): Promise<Told> {
+async function tell(
+  target: Target,
+  {
+    delivery,
+    signal,
+    isOurs,
+  }: { delivery: ClaimedDelivery; signal: AbortSignal; isOurs: () => boolean },
+): Promise<Told> {
   const { attempt, messageId } = delivery
   try {
     // Assigned to, not spread: spreading would parse the order for a target that never looks at it.
@@ -76,6 +88,7 @@ async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSign
       if (found.kind === 'known') return { outcome: delivered(found.answer) }
       // Still unknown: whatever comes of this attempt, the next one asks again.
       if (found.kind === 'no-answer') return { outcome: tryAgain(found.reason), askFirst: true }
+      if (signal.aborted || !isOurs()) return { outcome: tryAgain(tooLate), askFirst: true }
     }
     return { outcome: await target.call(call) }
   } catch (error) {
@@ -83,6 +96,8 @@ async function tell(target: Target, delivery: ClaimedDelivery, signal: AbortSign
     return { outcome }
   }
 }
+
+const tooLate = 'The answer to the lookup came too late to call.'
 
 /** The same for every attempt of a delivery, and different for every target. */
 function idempotencyKey(target: string, messageId: string): string {

@@ -19,6 +19,8 @@ export type ClaimRoom = {
   /** Retries in the worker's hands. */
   retriesHeld: number
   retriesDue: boolean
+  /** The target is being tried out after an outage. */
+  isTrial: boolean
 }
 
 export type ClaimChooser = {
@@ -31,8 +33,17 @@ export function createClaimChooser(): ClaimChooser {
   // Retries that first attempts have gone before: with one slot, every fourth claim is a retry.
   let owed = 0
   return {
-    plan({ room, slots, retriesHeld, retriesDue }) {
+    plan({ room, slots, retriesHeld, retriesDue, isTrial }) {
       if (!retriesDue) return { steps: [{ only: 'first', upTo: room }] }
+      // Orders that always fail must not be what a target that is back is judged by.
+      if (isTrial) {
+        return {
+          steps: [
+            { only: 'first', upTo: room },
+            { only: 'retries', upTo: room },
+          ],
+        }
+      }
       const kept = slots > 1 ? Math.max(1, Math.floor(slots * keptForFirst)) : 0
       const most = Math.max(0, Math.min(room, slots - kept - retriesHeld))
       const turn = Math.min(most, Math.floor(owed + room * retryShare))

@@ -12,6 +12,8 @@ type Known = {
 export type CircuitView = Required<Known> & {
   /** Takes what is newer than what is known. Never a step back: answers may overtake each other. */
   learn(known: Known): void
+  /** Whatever comes next counts. */
+  forget(): void
 }
 
 export function createCircuitView(): CircuitView {
@@ -21,6 +23,9 @@ export function createCircuitView(): CircuitView {
     clean: true,
     probeInSeconds: 0,
     probeDue: false,
+    forget() {
+      this.epoch = -1
+    },
     learn({ circuit, epoch, clean, probeInSeconds, probeDue }) {
       if (epoch < this.epoch) return
       this.circuit = circuit

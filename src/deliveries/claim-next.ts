@@ -15,6 +15,8 @@ export type ClaimNext = (room: ClaimRoom) => Promise<{
   found: Claimed[]
   /** There may be more than there was room for. */
   left: boolean
+  /** No retry is due any more. */
+  noRetryLeft: boolean
 }>
 
 /** Claims a target's next deliveries, first attempts and retries, each their share. */
@@ -42,6 +44,7 @@ export function createClaimNext(
     const { epoch } = circuit
     const found: Claimed[] = []
     let left = false
+    let noRetryLeft = false
     for (const { only, upTo } of steps) {
       const count = Math.min(upTo, room.room - found.length)
       if (count <= 0) continue
@@ -49,12 +52,13 @@ export function createClaimNext(
       const claimed = await claimSome({ queue: target, count, only }, found.length > 0)
       left ||= claimed.length === count
       const isRetry = only === 'retries'
+      noRetryLeft ||= isRetry && claimed.length < count
       found.push(...claimed.map((delivery) => ({ delivery, keptAt, isRetry, epoch })))
     }
     // Retries that may not be claimed yet are due all the same.
     left ||= room.retriesDue && !steps.some(({ only, upTo }) => only === 'retries' && upTo > 0)
     const retries = found.filter((claimed) => claimed.isRetry).length
     chooser.claimed({ first: found.length - retries, retries })
-    return { found, left }
+    return { found, left, noRetryLeft }
   }
 }

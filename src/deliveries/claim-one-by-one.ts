@@ -44,10 +44,10 @@ async function parkNext({ db, boss, log }: WorkerDeps, wanted: JobsWanted, error
     if (!job) return
     const end = { kind: 'retry', afterSeconds: parkSeconds } as const
     await endJobs(tx, boss, { queue: target, ends: [{ job, end }] })
-    // This fetch was no attempt: nobody called anybody.
+    // This fetch was no attempt: nobody called anybody. An earlier one that was lost stays one to be found.
     await tx
       .updateTable('orderwheel.deliveries')
-      .set({ last_fetch: job.retryCount })
+      .set(({ eb }) => ({ last_fetch: eb('last_fetch', '+', 1) }))
       .where('message_id', '=', job.id)
       .where('target', '=', target)
       .execute()

@@ -1,5 +1,5 @@
 import type { Outcome } from '#targets/outcome.ts'
-import type { Target } from '#targets/target.ts'
+import type { CircuitOptions, Target } from '#targets/target.ts'
 import type { CallsEnded } from '#limits/circuit.ts'
 import { recordCalls } from '#limits/record-calls.ts'
 
@@ -53,8 +53,14 @@ export async function countCalls(
     // Whoever makes a target ask for a pause pays for it; otherwise one order could do so for ever.
     const asked = before !== 'open' && before !== 'probing' && pauseOf(call.end.outcome) > 0
     if (asked) continue
+    // A day of nothing but failed probes is no outage that its order can be spared.
+    if (isProbedForADay(call, target.circuit)) continue
     call.duringOutage = { probeInSeconds: view.probeInSeconds + (call.isProbe ? 1 : 0) }
   }
+}
+
+function isProbedForADay({ delivery }: CountedCall, { maxProbeAfterSeconds }: CircuitOptions) {
+  return delivery.attempt - delivery.charged >= 86_400 / maxProbeAfterSeconds
 }
 
 /** A refusal of one order (`give-up`) is an answer; what the worker handed back says nothing. */

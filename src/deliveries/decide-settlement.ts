@@ -97,15 +97,16 @@ function settlement(
   }
 }
 
-// While the circuit is open nothing is charged: the delivery goes back to its place, the failed probe behind
-// the others, so that the next probe is not the same order, which may be the only thing that is wrong.
+// While the circuit is open nothing is charged. But what failed goes behind what has not been tried: the next
+// probe is to be another order, since this one may be the only thing that is wrong.
 function decideRetry(target: Options, ended: EndedCall): Settlement {
   const { delivery, end, duringOutage } = ended
   const asked =
     'notBeforeSeconds' in end.outcome ? bounded(end.outcome.notBeforeSeconds) : undefined
   if (duringOutage) {
     const wait = Math.max(asked ?? 0, duringOutage.probeInSeconds)
-    return settlement(ended, 'try-again', retry(wait), { charged: false })
+    const later = { kind: 'retry', afterSeconds: wait, behindOthers: true } as const
+    return settlement(ended, 'try-again', { state: 'retrying', jobEnd: later }, { charged: false })
   }
   if (delivery.charged < target.retry.attempts) {
     const wait = asked ?? backoffSeconds(delivery.charged, target.retry)

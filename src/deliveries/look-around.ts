@@ -24,6 +24,8 @@ export type TargetView = {
   hasLost: boolean
   concurrency: number
   rate: Rate | null
+  /** The server's clock, in milliseconds. */
+  serverMs: number
 }
 
 /** One query for a whole worker, however many targets and slots it has. */
@@ -39,6 +41,7 @@ export async function lookAround(db: Db, targets: readonly string[]): Promise<Ta
              select from orderwheel.slot_leases l
               where l.target = t.name and ${isSilent(lostAfterSeconds)}) as "hasLost",
            coalesce(concurrency_set, concurrency) as concurrency,
+           extract(epoch from clock_timestamp())::float8 * 1000 as "serverMs",
            case when rate_set then json_build_object('max', rate_set_max, 'perSeconds', rate_set_per_seconds)
                 else json_build_object('max', rate_max, 'perSeconds', rate_per_seconds) end as rate
       from orderwheel.targets t

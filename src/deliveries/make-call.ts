@@ -1,10 +1,9 @@
 import type { Target } from '#targets/target.ts'
 
-import { callTarget } from './call-target.ts'
+import { type CallEnd, callTarget } from './call-target.ts'
 import type { CircuitView } from './circuit-view.ts'
 import type { Claimed } from './claim-next.ts'
 import type { CountedCall } from './count-calls.ts'
-import { refuseToCall } from './refuse-to-call.ts'
 import { ownForMs } from './tend-calls.ts'
 
 /**
@@ -12,12 +11,24 @@ import { ownForMs } from './tend-calls.ts'
  * delivery given to another, or the target's circuit may have opened.
  */
 export function mayStillCall({ epoch, keptAt }: Claimed, circuit: CircuitView): boolean {
-  if (performance.now() - keptAt > ownForMs) return false
+  if (!isOurs({ keptAt })) return false
   if (circuit.circuit === 'closed') return true
   return circuit.circuit !== 'open' && circuit.epoch === epoch
 }
 
-/** Calls the target, unless it must not be called for this delivery. While it lasts, `call` says since when. */
+/** What a delivery comes to that must not be called: see refuseToCall. */
+export function refused(end: CallEnd, { delivery, epoch }: Claimed): CountedCall {
+  return {
+    delivery,
+    end,
+    begunAt: performance.now(),
+    epoch,
+    isProbe: false,
+    wasCalled: false,
+  }
+}
+
+/** Calls the target. While it lasts, `call` says since when. */
 export async function makeCall(
   target: Target,
   call: Claimed,
@@ -27,12 +38,14 @@ export async function makeCall(
   const isProbe = circuit.circuit === 'probing'
   const begunAt = performance.now()
   call.begunAt = begunAt
-  const refused = refuseToCall(target, delivery)
-  if (refused) return { delivery, end: refused, begunAt, epoch, isProbe, wasCalled: false }
-  const underWay = callTarget(target, delivery)
+  const underWay = callTarget(target, delivery, () => isOurs(call))
   call.cut = underWay.cut
   const end = await underWay.end
   // Thousands may wait to be settled, which needs the ids only.
   delete delivery.told
   return { delivery, end, begunAt, epoch, isProbe, wasCalled: true }
+}
+
+function isOurs({ keptAt }: Pick<Claimed, 'keptAt'>): boolean {
+  return performance.now() - keptAt <= ownForMs
 }

@@ -65,6 +65,7 @@ export function startWorker(options: WorkerOptions): Worker {
     .map((target) => startPump(target, deps, shared))
   const names = pumps.map((pump) => pump.target)
   const database = watchAnswers(3 * pollMs)
+  const hasStepped = watchClock()
 
   function wake(targets: readonly string[] = []) {
     for (const pump of pumps) {
@@ -74,9 +75,14 @@ export function startWorker(options: WorkerOptions): Worker {
 
   /** Answers the targets with due jobs that may be called. */
   async function look(): Promise<number> {
+    const known = new Map(pumps.map((pump) => [pump.target, pump.epoch()]))
     const views = await lookAround(db, names)
     database.answered()
-    for (const view of views) pumps.find((pump) => pump.target === view.name)?.observe(view)
+    if (hasStepped(views[0]?.serverMs)) database.interrupted()
+    for (const view of views) {
+      const pump = pumps.find(({ target }) => target === view.name)
+      pump?.observe(view, known.get(view.name) ?? -1)
+    }
     if (views.some((view) => view.hasLost)) await rescue()
     return views.filter(isCallable).filter((view) => view.dueNew || view.dueRetry).length
   }
@@ -136,6 +142,20 @@ export function startWorker(options: WorkerOptions): Worker {
     log.info({ targets: names }, 'worker stopped')
   }
 }
+
+/** Says of the server's clock whether it went otherwise than time: set, or another server's after a failover. */
+function watchClock(): (serverMs: number | undefined) => boolean {
+  let behindMs: number | undefined
+  return (serverMs) => {
+    if (serverMs === undefined) return false
+    const before = behindMs
+    behindMs = serverMs - performance.now()
+    return before !== undefined && Math.abs(behindMs - before) > clockStepMs
+  }
+}
+
+// More than an answer may be late, less than what makes a worker look lost.
+const clockStepMs = 3_000
 
 function isCallable({ paused, circuit, probeDue }: TargetView): boolean {
   return !paused && (circuit !== 'open' || probeDue)

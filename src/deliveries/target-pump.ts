@@ -7,7 +7,8 @@ import { type Claimed, createClaimNext } from './claim-next.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
 import type { TargetView } from './look-around.ts'
-import { makeCall, mayStillCall } from './make-call.ts'
+import { makeCall, mayStillCall, refused } from './make-call.ts'
+import { refuseToCall } from './refuse-to-call.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
 import type { Tally } from './tally.ts'
@@ -19,7 +20,9 @@ export type Pump = {
   /** There may be due jobs: look now. */
   wake(): void
   /** What was found out about the target: each second, and when somebody says that it changed. */
-  observe(view: TargetView): void
+  observe(view: TargetView, knownEpoch: number): void
+  /** The last change of the circuit that this worker knows of; given back to `observe` as of when it looked. */
+  epoch(): number
   /** Whether nothing is in flight or unsettled, nor about to be. */
   isIdle(): boolean
   /** Claims nothing more; what is in flight is handed back when `calls` aborts, and settled until `settling` does. */
@@ -64,6 +67,8 @@ export function startPump(
   // As above, for first attempts alone: the second lane leaves retries to the first.
   let emptiedOfFirst = 0
   let claiming = 0
+  // Calls that began and have not ended.
+  let begun = 0
   // Slots that deliveries being claimed are going to use.
   let reserved = 0
   let roomTimer: NodeJS.Timeout | undefined
@@ -102,19 +107,21 @@ export function startPump(
       return false
     }
     if (leavesRetries(lane) && wakes <= emptiedOfFirst) return false
+    // With a rate, claims are not what it is bound by, and what is claimed early waits for its turn.
+    if (lane > 0 && view?.rate) return false
     claiming += 1
     try {
       if (slots.isStale()) await renew()
       const granted = workerSlots.take(applicant, roomFor(view?.rate ?? null))
       if (granted === 0) return false
-      let begun = 0
+      let claimed = 0
       try {
-        begun = await claimAndBegin(granted, lane)
+        claimed = await claimAndBegin(granted, lane)
       } finally {
-        if ((begun === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
-        workerSlots.giveBack(applicant, granted - begun)
+        if ((claimed === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
+        workerSlots.giveBack(applicant, granted - claimed)
       }
-      return begun > 0 && mayBeMore()
+      return claimed > 0 && mayBeMore()
     } finally {
       claiming -= 1
     }
@@ -145,13 +152,16 @@ export function startPump(
     const seen = wakes
     const firstOnly = leavesRetries(lane)
     try {
-      const { found, left } = await claimNext({
+      const { found, left, noRetryLeft } = await claimNext({
         room,
         slots: slots.cap(),
         retriesHeld: [...calls].filter((call) => call.isRetry).length,
         // One lane is enough for them, and counts them.
         retriesDue: retriesDue() && !firstOnly,
+        isTrial: circuit.circuit !== 'closed',
       })
+      // Looking for them among a million that are due later takes a while: not again before the next look.
+      if (noRetryLeft && view) view = { ...view, dueRetry: false }
       if (!left && firstOnly) emptiedOfFirst = Math.max(emptiedOfFirst, seen)
       else if (!left) emptied = Math.max(emptied, seen)
       if (found.length === 0) return 0
@@ -176,16 +186,29 @@ export function startPump(
 
   async function carryOut(claimed: Claimed, turn: Turn | undefined) {
     calls.add(claimed)
-    const isTurn = turn ? await pace.take(turn, stopping.signal).catch(() => false) : true
-    const isAllowed = !stopping.signal.aborted && !view?.paused && slots.cap() > 0
-    const call =
-      isTurn && isAllowed && mayStillCall(claimed, circuit)
-        ? { call: await makeCall(target, claimed, circuit) }
-        : {}
-    settling.add({ delivery: claimed.delivery, keptAt: claimed.keptAt, ...call })
+    const { delivery, keptAt } = claimed
+    const call = await callOrRefuse(claimed, turn)
+    settling.add({ delivery, keptAt, ...(call ? { call } : {}) })
     calls.delete(claimed)
     workerSlots.giveBack(applicant, 1)
     ring()
+  }
+
+  // A refusal comes first: given back instead, the delivery would forget that its last call was lost.
+  async function callOrRefuse(claimed: Claimed, turn: Turn | undefined) {
+    const end = refuseToCall(target, claimed.delivery)
+    if (end) return refused(end, claimed)
+    const isTurn = turn ? await pace.take(turn, stopping.signal).catch(() => false) : true
+    if (!isTurn || !mayBegin() || !mayStillCall(claimed, circuit)) return undefined
+    begun += 1
+    const call = await makeCall(target, claimed, circuit)
+    begun -= 1
+    return call
+  }
+
+  // The cap may have come down since the claim.
+  function mayBegin(): boolean {
+    return !stopping.signal.aborted && !view?.paused && begun < slots.cap()
   }
 
   async function run(bell: WakeUp, lane: number) {
@@ -227,10 +250,13 @@ export function startPump(
       wakes += 1
       ring()
     },
-    observe(found) {
+    epoch: () => circuit.epoch,
+    observe(found, knownEpoch) {
       const limitsChanged = view?.concurrency !== found.concurrency || view.paused !== found.paused
       const epoch = circuit.epoch
       view = found
+      // What was known before the look is gone from the database: a failover lost it.
+      if (found.epoch < knownEpoch) circuit.forget()
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
       pace.heed(found.rate)
       if (found.dueNew || found.dueRetry) wakes += 1

@@ -20,7 +20,13 @@ function playedTarget(slots: number, due: { first: number; retries: number }, se
       const room = slots - held.first - held.retries
       if (room === 0) return
       const retriesDue = due.retries > 0
-      const plan = chooser.plan({ room, slots, retriesHeld: held.retries, retriesDue })
+      const plan = chooser.plan({
+        room,
+        slots,
+        retriesHeld: held.retries,
+        retriesDue,
+        isTrial: false,
+      })
       const now = { first: 0, retries: 0 }
       for (const { only, upTo } of plan.steps)
         now[only] += Math.min(upTo, room - now.first - now.retries, due[only] - now[only])
@@ -98,11 +104,39 @@ test('few first attempts leave retries the rest, up to their limit', () => {
 test('retries that were held up for long do not take everything when they come', () => {
   const chooser = createClaimChooser()
   for (let claim = 0; claim < 1_000; claim += 1) chooser.claimed({ first: 20, retries: 0 })
-  const { steps } = chooser.plan({ room: 20, slots: 20, retriesHeld: 0, retriesDue: true })
+  const { steps } = chooser.plan({
+    room: 20,
+    slots: 20,
+    retriesHeld: 0,
+    retriesDue: true,
+    isTrial: false,
+  })
   expect(steps[0]).toEqual({ only: 'retries', upTo: 15 })
   chooser.claimed({ first: 5, retries: 15 })
-  const [next] = chooser.plan({ room: 20, slots: 20, retriesHeld: 0, retriesDue: true }).steps
+  const [next] = chooser.plan({
+    room: 20,
+    slots: 20,
+    retriesHeld: 0,
+    retriesDue: true,
+    isTrial: false,
+  }).steps
   expect(next?.upTo).toBeLessThanOrEqual(5)
+})
+
+test('a target that is being tried out is not judged by what has failed before', () => {
+  const chooser = createClaimChooser()
+  for (let claim = 0; claim < 1_000; claim += 1) chooser.claimed({ first: 20, retries: 0 })
+  const { steps } = chooser.plan({
+    room: 1,
+    slots: 1,
+    retriesHeld: 0,
+    retriesDue: true,
+    isTrial: true,
+  })
+  expect(steps).toEqual([
+    { only: 'first', upTo: 1 },
+    { only: 'retries', upTo: 1 },
+  ])
 })
 
 test('a worker goes on with retries as soon as one ends, not when it looks around next', async () => {
