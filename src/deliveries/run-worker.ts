@@ -5,13 +5,14 @@ import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
 import { forgetOldCounts } from '#limits/count-attempts.ts'
+import { forgetOldChanges } from '#limits/forget-old-changes.ts'
 import { reapLeases } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#queues/declare-queues.ts'
-import { rescueJobs } from '#queues/jobs.ts'
 import type { Target } from '#targets/target.ts'
 
 import { lookAround, type TargetView } from './look-around.ts'
 import { type Place, releaseStranded } from './release-stranded.ts'
+import { rescueLost } from './rescue-lost.ts'
 import { shareSlots } from './share-slots.ts'
 import { callSecondsAtStop } from './stop-deadline.ts'
 import { createTally } from './tally.ts'
@@ -93,9 +94,9 @@ export function startWorker(options: WorkerOptions): Worker {
     for (const lease of await reapLeases(db, lostAfterSeconds)) {
       log.warn({ ...lease }, 'slots of a lost worker taken back')
     }
-    const rescued = await rescueJobs(db, boss, names)
-    for (const [target, jobs] of rescued) {
-      log.warn({ target, jobs }, 'jobs of a lost worker taken back')
+    const rescued = await rescueLost(db, boss, names)
+    for (const [target, found] of rescued) {
+      log.warn({ target, ...found }, 'jobs of a lost worker taken back')
       wake([target])
     }
   }
@@ -103,6 +104,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const places = new Map<string, Place | undefined>()
   async function sweep() {
     await forgetOldCounts(db)
+    await forgetOldChanges(db)
     for (const target of names) {
       const step = await releaseStranded(deps, { target, from: places.get(target) })
       places.set(target, step.next)
