@@ -48,7 +48,8 @@ export async function countCalls(
     )
     deps.targetChanged(target.name)
   }
-  if (view.circuit === 'closed' || view.circuit === 'ramping') return
+  // A target that has just answered a probe is not down: what fails now is likely to be the order.
+  if (view.circuit === 'closed' || view.circuit === 'ramping' || before === 'ramping') return
   for (const call of ended) {
     // Whoever makes a target ask for a pause pays for it; otherwise one order could do so for ever.
     const asked = before !== 'open' && before !== 'probing' && pauseOf(call.end.outcome) > 0

@@ -37,9 +37,14 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
   let answerMs = 0
 
   async function book(count: number): Promise<Turn[] | undefined> {
-    const booking = await bookCalls(db, { target, count, leastLateMs: 3 * answerMs })
-    if (!booking) return undefined
-    const { askedAt, firstInMs, spacingMs, lateMs } = booking
+    // With the connection in hand: waiting for one is not the server's time.
+    const asked = await db.connection().execute(async (connection) => {
+      const askedAt = performance.now()
+      const booking = await bookCalls(connection, { target, count, leastLateMs: 3 * answerMs })
+      return booking && { askedAt, ...booking }
+    })
+    if (!asked) return undefined
+    const { askedAt, firstInMs, spacingMs, lateMs } = asked
     // The server's "now" was between the question and the answer: not too early by the one, not too late by the other.
     const answeredAt = performance.now()
     answerMs = Math.min(maxAnswerMs, Math.max(answeredAt - askedAt, answerMs * 0.9))

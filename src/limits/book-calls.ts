@@ -3,11 +3,8 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 import type { Rate } from '#targets/target.ts'
 
-/**
- * When the booked calls may begin, from `askedAt` by the caller's own clock. Each may begin `lateMs` late, and
- * not at all after that.
- */
-export type Booking = { askedAt: number; firstInMs: number; spacingMs: number; lateMs: number }
+/** When the booked calls may begin. Each may begin `lateMs` late, and not at all after that. */
+export type Booking = { firstInMs: number; spacingMs: number; lateMs: number }
 
 /**
  * Books the next `count` calls of a target that has a rate, for all workers: one statement, however many
@@ -26,10 +23,7 @@ export async function bookCalls(
   // Never further ahead than all calls that may be claimed can be, and some seconds' worth that nobody used:
   // after a failover the clock may be behind, and the rate may have been a slower one.
   const next = sql`greatest(at, least(next, at + make_interval(secs => 5 + 2 * per + slots * spacing)))`
-  return db.connection().execute(async (connection) => {
-    // With the connection in hand: waiting for one is not the server's time.
-    const askedAt = performance.now()
-    const { rows } = await sql<Omit<Booking, 'askedAt'>>`
+  const { rows } = await sql<Booking>`
     with target as (
       select name, case when rate_set then rate_set_max else rate_max end as max,
              case when rate_set then rate_set_per_seconds else rate_per_seconds end as per,
@@ -46,9 +40,8 @@ export async function bookCalls(
        set next_call_at = ${next} + make_interval(secs => ${count} * spacing + (late - usual))
       from rate where t.name = rate.name
     returning extract(epoch from ${next} - at)::float8 * 1000 as "firstInMs",
-              spacing * 1000 as "spacingMs", late * 1000 as "lateMs"`.execute(connection)
-    return rows[0] && { askedAt, ...rows[0] }
-  })
+              spacing * 1000 as "spacingMs", late * 1000 as "lateMs"`.execute(db)
+  return rows[0]
 }
 
 /** How far apart calls are, and how late one may begin: a fortieth of the period, between 10 ms and half a second. */
