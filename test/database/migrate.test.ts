@@ -134,6 +134,46 @@ test('a process that waits for the migration can be stopped', async () => {
   await expect(waiting).rejects.toThrow('aborted')
 })
 
+test('shared limits come to a database with a history: what is open is counted anew, what is settled is left alone', async () => {
+  const migrations = await readMigrations()
+  await migrateDatabase(database.connection, log, { migrations: migrations.slice(0, 1) })
+  await database.pool.query(`
+    with ordered as (
+      insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+      values ('WEB-1', uuidv7(), 'k', sha256(''), '{}')
+      returning id
+    ), told as (
+      insert into orderwheel.messages (id, position, order_id, kind, payload, created_at)
+      select id, 1, id, 'order.placed', '{}', now() from ordered
+    )
+    insert into orderwheel.deliveries (message_id, target, position, order_id, state, attempts, settled_at)
+    select id, d.target, 1, id, d.state, d.attempts, d.settled_at
+      from ordered, (values ('active', 'active', 3, null), ('dead', 'dead', 35, now()),
+                            ('delivered', 'delivered', 1, now()), ('retrying', 'retrying', 2, null),
+                            ('waiting', 'waiting', 0, null)) as d(target, state, attempts, settled_at)`)
+  const place = async () => {
+    const { rows } = await database.pool.query<{ at: string }>(
+      `select ctid::text as at from orderwheel.deliveries where state = 'delivered'`,
+    )
+    return rows
+  }
+  const before = await place()
+
+  await migrateDatabase(database.connection, log)
+
+  const { rows } = await database.pool.query(
+    `select state, attempts, last_fetch, awaited from orderwheel.deliveries order by state`,
+  )
+  expect(rows).toEqual([
+    { state: 'active', attempts: 2, last_fetch: 1, awaited: true },
+    { state: 'dead', attempts: 35, last_fetch: -1, awaited: true },
+    { state: 'delivered', attempts: 1, last_fetch: -1, awaited: false },
+    { state: 'retrying', attempts: 2, last_fetch: 1, awaited: true },
+    { state: 'waiting', attempts: 0, last_fetch: -1, awaited: true },
+  ])
+  expect(await place()).toEqual(before)
+})
+
 test('every table, column and view says what it holds', async () => {
   await migrateDatabase(database.connection, log)
 
