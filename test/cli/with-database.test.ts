@@ -59,9 +59,8 @@ test('an order that does not exist is said so', async () => {
 
 test('the status shows what is open for each target and how far behind the relay is', async () => {
   await database.pool.query(`
-    select pgboss.create_queue('email', '{"policy": "standard"}');
-    insert into pgboss.job (name, state, completed_on)
-    values ('email', 'completed', now()), ('email', 'completed', now() - interval '2 minutes')`)
+    insert into orderwheel.target_counts (target, period, worker, delivered)
+    values ('email', now(), 'w', 1), ('email', now() - interval '2 minutes', 'w', 1)`)
   const { code, output } = await run(['status'])
 
   expect(code).toBe(0)
