@@ -54,15 +54,17 @@ export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
  * Takes due deliveries of a target in one transaction: fetches their jobs, reads what is to be told, and
  * records the attempts that lost workers left behind. The job alone says that a delivery is being worked on,
  * and pg-boss counts how often it was fetched: a later claim that finds one fetch more than attempts knows
- * that this worker died. A commit whose answer is lost is asked for, for up to 8 s.
+ * that this worker died. A commit whose answer is lost is asked for, for up to 8 s. With `park`, jobs that
+ * cannot be claimed for a reason of their own are left to it, in the same transaction.
  */
 export async function claimDeliveries(
   deps: Pick<WorkerDeps, 'db' | 'boss'>,
   wanted: JobsWanted,
+  park?: Park,
 ): Promise<ClaimedDelivery[]> {
   const toCommit: Claim = { claimed: [] }
   try {
-    await claim(deps, wanted, toCommit)
+    await claim(deps, wanted, { toCommit, park })
     return toCommit.claimed
   } catch (error) {
     const { claimed, claimedAt } = toCommit
@@ -74,17 +76,30 @@ export async function claimDeliveries(
   }
 }
 
+export type Park = (tx: Tx, jobs: readonly HeldJob[], error: unknown) => Promise<void>
+
 /** What a claim's transaction found; `claimedAt` once there is nothing left but to commit. */
 type Claim = { claimed: ClaimedDelivery[]; claimedAt?: string }
 
 async function claim(
   { db, boss }: Pick<WorkerDeps, 'db' | 'boss'>,
   wanted: JobsWanted,
-  toCommit: Claim,
+  { toCommit, park }: { toCommit: Claim; park: Park | undefined },
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const jobs = await takeJobs(tx, boss, wanted)
     if (jobs.length === 0) return
+    if (park) await sql`savepoint taken`.execute(tx)
+    try {
+      await begin(tx, jobs)
+    } catch (error) {
+      if (!park || isTransient(error)) throw error
+      await sql`rollback to savepoint taken`.execute(tx)
+      await park(tx, jobs, error)
+    }
+  })
+
+  async function begin(tx: Tx, jobs: readonly HeldJob[]) {
     const rows = await readDeliveries(tx, wanted.queue, jobs)
     const byId = new Map(rows.map((row) => [row.messageId, row]))
     // A job without an open delivery was settled by hand or never was ours: nothing to tell.
@@ -102,7 +117,7 @@ async function claim(
     )
     toCommit.claimed = claimed
     if (rows[0]) toCommit.claimedAt = rows[0].claimedAt
-  })
+  }
 }
 
 type Row = {

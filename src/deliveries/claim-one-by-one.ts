@@ -1,5 +1,5 @@
-import { isTransient } from '#database/transient-error.ts'
-import { endJobs, type JobsWanted, takeJobs } from '#queues/jobs.ts'
+import type { Tx } from '#database/open-database.ts'
+import { endJobs, type HeldJob, type JobsWanted } from '#queues/jobs.ts'
 
 import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -18,39 +18,28 @@ export async function claimOneByOne(
   const claimed: ClaimedDelivery[] = []
   for (let tries = 0; tries < wanted.count; tries += 1) {
     try {
-      claimed.push(...(await claimDeliveries(deps, { ...wanted, count: 1 })))
+      const one = { ...wanted, count: 1 }
+      claimed.push(...(await claimDeliveries(deps, one, park)))
     } catch (error) {
       // What is claimed already must be called, whatever happened to the rest.
-      if (isTransient(error) || !(await isParked(deps, wanted, error))) break
+      deps.log.warn({ err: error, target: wanted.queue }, 'cannot claim deliveries, trying again')
+      break
     }
   }
   return claimed
-}
 
-async function isParked(deps: WorkerDeps, wanted: JobsWanted, error: unknown): Promise<boolean> {
-  try {
-    await parkNext(deps, wanted, error)
-    return true
-  } catch (failure) {
-    deps.log.warn({ err: failure, target: wanted.queue }, 'cannot claim deliveries, trying again')
-    return false
-  }
-}
-
-async function parkNext({ db, boss, log }: WorkerDeps, wanted: JobsWanted, error: unknown) {
-  const target = wanted.queue
-  await db.transaction().execute(async (tx) => {
-    const [job] = await takeJobs(tx, boss, { ...wanted, count: 1 })
-    if (!job) return
+  async function park(tx: Tx, jobs: readonly HeldJob[], error: unknown) {
+    const target = wanted.queue
     const end = { kind: 'retry', afterSeconds: parkSeconds } as const
-    await endJobs(tx, boss, { queue: target, ends: [{ job, end }] })
+    await endJobs(tx, deps.boss, { queue: target, ends: jobs.map((job) => ({ job, end })) })
+    const ids = jobs.map((job) => job.id)
     // This fetch was no attempt: nobody called anybody. An earlier one that was lost stays one to be found.
     await tx
       .updateTable('orderwheel.deliveries')
       .set(({ eb }) => ({ last_fetch: eb('last_fetch', '+', 1) }))
-      .where('message_id', '=', job.id)
+      .where('message_id', 'in', ids)
       .where('target', '=', target)
       .execute()
-    log.error({ err: error, target, jobId: job.id }, 'delivery cannot be claimed, put off')
-  })
+    deps.log.error({ err: error, target, jobId: ids[0] }, 'delivery cannot be claimed, put off')
+  }
 }
