@@ -1,5 +1,5 @@
 import { leaseSlots, releaseSlots } from '#limits/lease-slots.ts'
-import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Target } from '#targets/target.ts'
 
 import type { CircuitView } from './circuit-view.ts'

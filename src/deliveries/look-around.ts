@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 import type { CircuitState } from '#database/tables.ts'
 import { isSilent } from '#limits/reap-leases.ts'
-import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import { hasDueJob, hasLostJob } from '#queues/jobs.ts'
 import type { Rate } from '#targets/target.ts'
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
-import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#base/lost-after.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 

@@ -7,7 +7,7 @@ import { watchAnswers } from '#base/watch-answers.ts'
 import { forgetOldCounts } from '#limits/count-attempts.ts'
 import { forgetOldChanges } from '#limits/forget-old-changes.ts'
 import { reapLeases } from '#limits/reap-leases.ts'
-import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Target } from '#targets/target.ts'
 
 import { lookAround, type TargetView } from './look-around.ts'

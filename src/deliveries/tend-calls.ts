@@ -1,5 +1,5 @@
 import { repeatPass, type Repetition } from '#base/repeat-pass.ts'
-import { lostAfterSeconds } from '#queues/declare-queues.ts'
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import { keepJobs } from '#queues/jobs.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Db } from '#database/open-database.ts'
 import type { CircuitState, Priority } from '#database/tables.ts'
 import type { Rate } from '#targets/target.ts'
@@ -53,8 +54,7 @@ export async function leasedSlots(db: Db, target: string): Promise<number> {
 }
 
 // A worker that was silent for this long begins no call any more; its lease is taken away by the next one.
-const silentSeconds = 10
-const isHeld = sql`l.renewed_at > now() - make_interval(secs => ${silentSeconds})`
+const isHeld = sql`l.renewed_at > now() - make_interval(secs => ${lostAfterSeconds})`
 
 type Row = Pick<TargetLimits, 'target' | 'kind' | 'priority' | 'slotsInUse' | 'rateSet'> & {
   at: Date

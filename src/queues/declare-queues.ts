@@ -34,12 +34,6 @@ export async function declareQueues(boss: Boss, targets: readonly QueueOptions[]
 // pg-boss silently deletes jobs that waited for longer than this; a backlog must never expire.
 const keepForGood = 3_650 * days
 
-/**
- * Seconds without a sign of life after which a job counts as abandoned. Workers say theirs three times as
- * often, so that two lost ones cost nothing.
- */
-export const lostAfterSeconds = 10
-
 // pg-boss's own monitor is the floor beneath rescueJobs: it cannot tell an outage from a lost worker.
 const heartbeatSeconds = 60
 

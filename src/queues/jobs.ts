@@ -1,10 +1,11 @@
 import { fromKysely } from 'pg-boss'
 import { type RawBuilder, sql } from 'kysely'
 
+import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Tx } from '#database/open-database.ts'
 import { singletonKey } from '#messages/message-kinds.ts'
 
-import { deadLetterQueue, lostAfterSeconds } from './declare-queues.ts'
+import { deadLetterQueue } from './declare-queues.ts'
 import type { Boss } from './open-boss.ts'
 
 /** A message to be told to one target. */
