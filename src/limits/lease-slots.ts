@@ -5,6 +5,7 @@ import type { CircuitState } from '#database/tables.ts'
 
 import { changeTarget } from './change-target.ts'
 import { divideSlots, type OtherLease, type Share } from './divide-slots.ts'
+import { clearPause } from './lock-pause.ts'
 import { letGoWhenFrozen } from './let-go-when-frozen.ts'
 
 export type LeaseRequest = {
@@ -93,10 +94,7 @@ function allowedSlots(target: LockedTarget, { heedCircuit }: LeaseRequest): numb
 }
 
 async function endPause(tx: Tx, { target, worker }: LeaseRequest): Promise<void> {
-  await sql`
-    update orderwheel.targets
-       set paused_at = null, paused_until = null, paused_by = null, pause_reason = null
-     where name = ${target}`.execute(tx)
+  await clearPause(tx, target)
   await changeTarget(tx, {
     target,
     change: 'resumed',

@@ -7,6 +7,15 @@ export type Pause = { since: Date; by: string; reason: string; until: Date | nul
 /** A target's pause under the lock that its workers take as well; `over`: its end has passed, and nobody cleared it yet. */
 export type LockedPause = { pause: Pause | null; over: Pause | null; now: Date }
 
+/** Takes a pause away, by hand or because its time is over. The target's row must be locked. */
+export async function clearPause(tx: Tx, target: string): Promise<void> {
+  await tx
+    .updateTable('orderwheel.targets')
+    .set({ paused_at: null, paused_until: null, paused_by: null, pause_reason: null })
+    .where('name', '=', target)
+    .execute()
+}
+
 /** Locks a target against its workers and other operators until the transaction ends. Undefined: no such target. */
 export async function lockPause(tx: Tx, target: string): Promise<LockedPause | undefined> {
   const { rows } = await sql<{

@@ -1,9 +1,7 @@
-import { sql } from 'kysely'
-
 import { notifyOnce } from '#database/notify-once.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
-import { lockPause, type Pause } from './lock-pause.ts'
+import { clearPause, lockPause, type Pause } from './lock-pause.ts'
 import { recordChange } from './record-change.ts'
 
 export type ResumeRequest = { target: string; who: string; reason: string | null }
@@ -26,10 +24,7 @@ async function resume(tx: Tx, { target, who, reason }: ResumeRequest): Promise<R
   if (!found) return { kind: 'unknown-target' }
   // A pause that is over is cleared by the next worker, which writes down its end.
   if (!found.pause) return { kind: 'not-paused', over: found.over }
-  await sql`
-    update orderwheel.targets
-       set paused_at = null, paused_until = null, paused_by = null, pause_reason = null
-     where name = ${target}`.execute(tx)
+  await clearPause(tx, target)
   await recordChange(tx, {
     target,
     change: 'resumed',
