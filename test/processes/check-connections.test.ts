@@ -7,18 +7,8 @@ import {
   startOrderwheel,
   type OrderwheelProcess,
 } from '../support/start-process.ts'
+import { nobodyCalled as shop } from '../support/nobody-called.ts'
 import { onServer, testDatabase, type TestDatabase } from '../support/test-database.ts'
-
-// The demo shop's targets; nobody is called.
-const shop = {
-  ERP_URL: 'http://127.0.0.1:1/',
-  ANALYTICS_URL: 'http://127.0.0.1:1/',
-  PARTNER_URL: 'https://partner.example/',
-  PARTNER_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-  SMTP_URL: 'smtp://127.0.0.1:1',
-  EMAIL_FROM: 'shop@example.com',
-  PORT: '0',
-}
 
 let database: TestDatabase
 let role: string
