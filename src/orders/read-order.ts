@@ -126,7 +126,7 @@ async function readRows(
                  from orderwheel.outbox where order_id = o.id) m) as messages,
       (select coalesce(json_agg(json_build_object(
                 'target', d.target, 'position', d.position, 'messageId', d.message_id, 'kind', m.kind, 'state', d.state,
-                'after', d.after, 'attemptCount', d.attempts, 'settledAt', d.settled_at,
+                'after', d.after, 'attemptCount', d.attempts + (d.state = 'active')::int, 'settledAt', d.settled_at,
                 'attempts', (
                   select coalesce(json_agg(json_build_object(
                            'number', a.number, 'startedAt', a.started_at, 'durationMs', a.duration_ms,

@@ -108,6 +108,20 @@ test('an order with a dead delivery needs attention and says why', async () => {
   })
 })
 
+test('a call under way is counted, and has nothing to show yet', async () => {
+  const { orderId, messageId } = await shop.placeOrder()
+  await shop.relay()
+  await shop.db
+    .updateTable('orderwheel.deliveries')
+    .set({ state: 'active', attempts: 1 })
+    .where('message_id', '=', messageId)
+    .where('target', '=', 'erp')
+    .execute()
+  const report = await readOrder(shop.db, { id: orderId })
+  const erp = report?.deliveries.find(({ target }) => target === 'erp')
+  expect(erp).toMatchObject({ state: 'active', attemptCount: 2, attempts: [] })
+})
+
 test('a later message waits for the earlier one of the same order and target', async () => {
   const { orderId, messageId } = await shop.placeOrder()
   await shop.addMessage(orderId, 'order.placed')
