@@ -58,11 +58,11 @@ export function tendCalls(
     const beating = held()
     if (beating.length === 0) return
     const jobs = beating.map(({ delivery }) => delivery.job)
-    const kept = await keepJobs(boss, { queue: target, held: jobs })
+    const { kept, lost } = await keepJobs(db, boss, { queue: target, held: jobs })
     const still = new Set(held())
     for (const call of beating) {
       if (kept.has(call.delivery.job.id)) call.keptAt = askedAt
-      else if (still.has(call)) call.cut?.()
+      else if (lost.has(call.delivery.job.id) && still.has(call)) call.cut?.()
     }
   }
 

@@ -2,7 +2,7 @@ import { fromKysely } from 'pg-boss'
 import { type RawBuilder, sql } from 'kysely'
 
 import { lostAfterSeconds } from '#base/lost-after.ts'
-import type { Tx } from '#database/open-database.ts'
+import type { Db, Tx } from '#database/open-database.ts'
 import { singletonKey } from '#messages/message-kinds.ts'
 
 import { deadLetterQueue } from './declare-queues.ts'
@@ -111,12 +111,38 @@ async function postpone(tx: Tx, queue: string, jobs: readonly Postponed[]): Prom
      where j.name = ${queue} and j.id = p.id and j.state = 'retry'`.execute(tx)
 }
 
-/** Tells pg-boss that these jobs are still being worked on; answers those still held. */
+/**
+ * Tells pg-boss that these jobs are still being worked on: `kept`. `lost`: no longer held, ended or taken by another
+ * worker. Neither: locked at this moment by whoever settles them. They are not waited for: the heartbeat of the
+ * others must not be late, and it locks in another order than a settlement does.
+ */
 export async function keepJobs(
+  db: Db,
   boss: Boss,
-  jobs: { queue: string; held: readonly HeldJob[] },
-): Promise<Set<string>> {
-  return new Set(settledIds(await boss.touch(jobs.queue, [...jobs.held])))
+  { queue, held }: { queue: string; held: readonly HeldJob[] },
+): Promise<{ kept: Set<string>; lost: Set<string> }> {
+  return db.transaction().execute(async (tx) => {
+    const { rows } = await sql<HeldJob & { isFree: boolean }>`
+      with held as materialized (
+        select j.id, j.retry_count
+          from json_to_recordset(${JSON.stringify(held)}::json) as h(id uuid, "retryCount" int)
+          join pgboss.job j on j.name = ${queue} and j.id = h.id and j.retry_count = h."retryCount"
+         where j.state = 'active'
+      ), free as materialized (
+        select j.id from held h join pgboss.job j on j.name = ${queue} and j.id = h.id
+           for update of j skip locked
+      )
+      select id, retry_count as "retryCount", id in (select id from free) as "isFree" from held`.execute(
+      tx,
+    )
+    const free = rows.flatMap(({ id, retryCount, isFree }) => (isFree ? [{ id, retryCount }] : []))
+    const touched = free.length > 0 ? await boss.touch(queue, free, { db: fromKysely(tx) }) : null
+    const active = new Set(rows.map((row) => row.id))
+    return {
+      kept: new Set(touched ? settledIds(touched) : []),
+      lost: new Set(held.flatMap(({ id }) => (active.has(id) ? [] : [id]))),
+    }
+  })
 }
 
 // From the future: the server's clock was set back, and silence would look like life until it has caught up.

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
@@ -8,7 +8,7 @@ import type { Db } from '#database/open-database.ts'
  */
 export async function letTimePass(db: Db, seconds?: number): Promise<void> {
   if (seconds === undefined) {
-    await sql`update pgboss.job set start_after = now() where state < 'active'`.execute(db)
+    await startJobsAt(db, sql`now()`)
     return
   }
   const passed = sql`make_interval(secs => ${seconds})`
@@ -24,8 +24,18 @@ export async function letTimePass(db: Db, seconds?: number): Promise<void> {
     await sql`update orderwheel.delivery_attempts set started_at = started_at - ${passed}`.execute(
       tx,
     )
-    await sql`update pgboss.job set start_after = start_after - ${passed} where state < 'active'`.execute(
-      tx,
-    )
+    await startJobsAt(tx, sql`j.start_after - ${passed}`)
   })
+}
+
+// Waits for nobody: jobs are locked here in whatever order they lie in, and a worker's transaction that settles
+// some of them would form a deadlock with this one. A job that is locked is being claimed and needs no time.
+async function startJobsAt(db: Db, time: RawBuilder<unknown>): Promise<void> {
+  await sql`
+    with free as materialized (
+      select name, id from pgboss.job where state < 'active' for update skip locked
+    )
+    update pgboss.job j set start_after = ${time}
+      from free f
+     where j.name = f.name and j.id = f.id and j.state < 'active'`.execute(db)
 }
