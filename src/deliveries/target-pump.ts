@@ -2,13 +2,12 @@ import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp, type WakeUp } from '#base/wake-up.ts'
 import type { Rate, Target } from '#targets/target.ts'
 
+import { callInSlots, type ClaimedTurn } from './call-in-slots.ts'
 import { createCircuitView } from './circuit-view.ts'
-import { type Claimed, createClaimNext } from './claim-next.ts'
+import { createClaimNext } from './claim-next.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
 import type { TargetView } from './look-around.ts'
-import { makeCall, mayStillCall, refused } from './make-call.ts'
-import { refuseToCall } from './refuse-to-call.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
 import type { Tally } from './tally.ts'
@@ -29,6 +28,10 @@ export type Pump = {
   stop(deadlines: Deadlines): Promise<void>
 }
 
+/** How many to claim: for slots that are free, and ahead of slots. */
+type Room = { slots: number; ahead: number }
+const noRoom: Room = { slots: 0, ahead: 0 }
+
 type Deadlines = { calls: AbortSignal; settling: AbortSignal }
 
 // Two claims at a time: a target whose calls are short is bound by the time a claim takes.
@@ -39,8 +42,8 @@ const pauseAfterFailureSeconds = 1
 const keepIdleSlotsMs = 3_000
 
 /**
- * Keeps the slots full that this worker has of a target: claims as many deliveries as there are free slots,
- * calls the target for each at the same time, and refills slots as they free. Ended calls are settled in bulk
+ * Keeps the slots full that this worker has of a target: claims as many deliveries as there are free slots, and
+ * for calls that end quickly some ahead of them, so that few claims serve many. Ended calls are settled in bulk
  * beside it, so that no slot waits for the database.
  */
 export function startPump(
@@ -48,7 +51,6 @@ export function startPump(
   deps: WorkerDeps,
   { workerSlots, tally }: { workerSlots: WorkerSlots; tally: Tally },
 ): Pump {
-  const calls = new Set<Claimed>()
   const stopping = new AbortController()
   const circuit = createCircuitView()
   const slots = holdSlots(target, deps, circuit)
@@ -59,7 +61,19 @@ export function startPump(
   const applicant: Applicant = { priority: target.priority, wake: ring }
   workerSlots.join(applicant, () => view?.concurrency ?? target.concurrency)
   const settling = startSettling(deps, { target, view: circuit, tally, onSettled })
-  const tending = tendCalls(target.name, deps, () => [...calls, ...settling.unsettled()])
+  const calls = callInSlots(target, {
+    circuit,
+    settling,
+    takeSlot: () => freeSlots() > 0 && workerSlots.take(applicant, 1) > 0,
+    slotFreed,
+    waitForTurn: async (turn) =>
+      !turn && !view?.rate
+        ? true
+        : pace.take(turn ?? missedTurn, stopping.signal).catch(() => false),
+    isResting: () => stopping.signal.aborted || isResting(),
+    mayBegin: (begun) => !stopping.signal.aborted && !view?.paused && begun < slots.cap(),
+  })
+  const tending = tendCalls(target.name, deps, () => [...calls.held(), ...settling.unsettled()])
   let view: TargetView | undefined
   // Counted: a claim that found little says nothing about what has come since it began.
   let wakes = 1
@@ -67,17 +81,16 @@ export function startPump(
   // As above, for first attempts alone: the second lane leaves retries to the first.
   let emptiedOfFirst = 0
   let claiming = 0
-  // Calls that began and have not ended.
-  let begun = 0
-  // Slots that deliveries being claimed are going to use.
-  let reserved = 0
+  // Deliveries that are being claimed, for the slots that they are going to use and ahead of slots.
+  const coming = { slots: 0, ahead: 0 }
   let roomTimer: NodeJS.Timeout | undefined
   let usedAt = performance.now()
 
   const mayBeMore = () => wakes > emptied
   const retriesDue = () => view?.dueRetry ?? true
   const leavesRetries = (lane: number) => lane > 0 && retriesDue()
-  const isBusy = () => claiming > 0 || calls.size > 0 || settling.count() > 0
+  const isBusy = () => claiming > 0 || calls.held().length > 0 || settling.count() > 0
+  const freeSlots = () => Math.max(0, slots.cap() - calls.inSlots() - coming.slots)
 
   // While the target is being tried out, each outcome decides how many calls there may be.
   let settledIn = circuit.circuit
@@ -91,7 +104,7 @@ export function startPump(
   function isResting(): boolean {
     if (!view || view.paused) return true
     if (circuit.circuit === 'open') return !circuit.probeDue
-    return circuit.circuit === 'probing' && (calls.size > 0 || settling.count() > 0)
+    return circuit.circuit === 'probing' && (calls.inSlots() > 0 || settling.count() > 0)
   }
 
   // Ended calls that may wait for the database before no more are claimed: bounds memory in an outage.
@@ -101,6 +114,7 @@ export function startPump(
 
   /** Claims and begins what there is room for. False: there is nothing to do until something happens. */
   async function fill(lane: number): Promise<boolean> {
+    calls.callKept()
     if (!mayBeMore() || isResting() || isBehind()) {
       // Waiting on, it would keep those of a lower priority from slots that it does not use.
       workerSlots.leave(applicant)
@@ -112,16 +126,11 @@ export function startPump(
     claiming += 1
     try {
       if (slots.isStale()) await renew()
-      const granted = workerSlots.take(applicant, roomFor(view?.rate ?? null))
-      if (granted === 0) return false
-      let claimed = 0
-      try {
-        claimed = await claimAndBegin(granted, lane)
-      } finally {
-        if ((claimed === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
-        workerSlots.giveBack(applicant, granted - claimed)
-      }
-      return claimed > 0 && mayBeMore()
+      const room = roomFor(view?.rate ?? null)
+      if (room.slots + room.ahead === 0) return false
+      const granted = workerSlots.take(applicant, room.slots)
+      if (granted === 0 && room.slots > 0) return false
+      return await claimAndBegin({ ...room, slots: granted }, lane)
     } finally {
       claiming -= 1
     }
@@ -130,48 +139,70 @@ export function startPump(
   function renew(): Promise<void> {
     const most = view?.concurrency ?? target.concurrency
     return slots.renew(() => {
-      const inUse = calls.size + reserved
-      return { inUse, wanted: mayBeMore() ? Math.max(most, inUse) : inUse }
+      const inUse = calls.inSlots() + coming.slots
+      const isMore = mayBeMore() || calls.kept() > 0
+      return { inUse, wanted: isMore ? Math.max(most, inUse) : inUse }
     })
   }
 
   // No lane takes everything: while one claims, the other's calls are made.
-  function roomFor(rate: Rate | null): number {
-    const cap = slots.cap()
-    const free = isResting() ? 0 : Math.max(0, cap - calls.size - reserved)
-    const share = Math.min(free, Math.ceil(cap / laneCount))
-    if (!rate || share === 0) return share
+  function roomFor(rate: Rate | null): Room {
+    const free = isResting() ? 0 : freeSlots()
+    // What is claimed ahead is called before retries that come due meanwhile.
+    const depth = rate || retriesDue() ? 0 : calls.ahead()
+    const wanted = free + depth - calls.kept() - coming.ahead
+    // Many small claims cost more than few large ones, as long as there is something to call meanwhile.
+    if (wanted < Math.max(1, depth / 2)) return noRoom
+    const count = Math.min(wanted, Math.ceil((slots.cap() + depth) / laneCount))
+    const share = Math.min(free, count)
+    if (!rate || share === 0) return { slots: share, ahead: count - share }
     const room = pace.room(rate)
     clearTimeout(roomTimer)
     if (room === 0) roomTimer = setTimeout(ring, pace.untilRoom(rate))
-    return Math.min(share, room)
+    return { slots: Math.min(share, room), ahead: 0 }
   }
 
-  async function claimAndBegin(room: number, lane: number): Promise<number> {
-    reserved += room
+  /** Uses the slots that were taken for it or gives them back. Answers whether to claim again. */
+  async function claimAndBegin(room: Room, lane: number): Promise<boolean> {
+    coming.slots += room.slots
+    coming.ahead += room.ahead
+    let used = 0
+    let claimed = 0
+    try {
+      const found = await claim(room, lane)
+      claimed = found.length
+      used = calls.add(found, room.slots)
+    } finally {
+      coming.slots -= room.slots
+      coming.ahead -= room.ahead
+      if ((claimed === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
+      workerSlots.giveBack(applicant, room.slots - used)
+    }
+    return claimed > 0 && mayBeMore()
+  }
+
+  async function claim(room: Room, lane: number): Promise<ClaimedTurn[]> {
     const seen = wakes
     const firstOnly = leavesRetries(lane)
-    try {
-      const { found, left, noRetryLeft } = await claimNext({
-        room,
-        slots: slots.cap(),
-        retriesHeld: [...calls].filter((call) => call.isRetry).length,
-        // One lane is enough for them, and counts them.
-        retriesDue: retriesDue() && !firstOnly,
-        isTrial: circuit.circuit !== 'closed',
-      })
-      // Looking for them among a million that are due later takes a while: not again before the next look.
-      if (noRetryLeft && view) view = { ...view, dueRetry: false }
-      if (!left && firstOnly) emptiedOfFirst = Math.max(emptiedOfFirst, seen)
-      else if (!left) emptied = Math.max(emptied, seen)
-      if (found.length === 0) return 0
-      usedAt = performance.now()
-      const turns = view?.rate ? await bookTurns(found.length) : undefined
-      found.forEach((claimed, place) => void carryOut(claimed, turns?.[place]))
-      return found.length
-    } finally {
-      reserved -= room
-    }
+    const { found, left, noRetryLeft } = await claimNext({
+      room: room.slots + room.ahead,
+      slots: slots.cap(),
+      retriesHeld: calls.held().filter((call) => call.isRetry).length,
+      // One lane is enough for them, and counts them.
+      retriesDue: retriesDue() && !firstOnly,
+      isTrial: circuit.circuit !== 'closed',
+    })
+    // Looking for them among a million that are due later takes a while: not again before the next look.
+    if (noRetryLeft && view) view = { ...view, dueRetry: false }
+    if (!left && firstOnly) emptiedOfFirst = Math.max(emptiedOfFirst, seen)
+    else if (!left) emptied = Math.max(emptied, seen)
+    if (found.length === 0) return []
+    usedAt = performance.now()
+    const turns = view?.rate ? await bookTurns(found.length) : undefined
+    return found.map((claimed, place) => {
+      const turn = turns?.[place]
+      return turn ? { claimed, turn } : { claimed }
+    })
   }
 
   // What is claimed must not be forgotten: without turns, each call has to look for its own.
@@ -184,31 +215,10 @@ export function startPump(
     }
   }
 
-  async function carryOut(claimed: Claimed, turn: Turn | undefined) {
-    calls.add(claimed)
-    const { delivery, keptAt } = claimed
-    const call = await callOrRefuse(claimed, turn)
-    settling.add({ delivery, keptAt, ...(call ? { call } : {}) })
-    calls.delete(claimed)
+  function slotFreed() {
     workerSlots.giveBack(applicant, 1)
+    calls.callKept()
     ring()
-  }
-
-  // A refusal comes first: given back instead, the delivery would forget that its last call was lost.
-  async function callOrRefuse(claimed: Claimed, turn: Turn | undefined) {
-    const end = refuseToCall(target, claimed.delivery)
-    if (end) return refused(end, claimed)
-    const isTurn = turn ? await pace.take(turn, stopping.signal).catch(() => false) : true
-    if (!isTurn || !mayBegin() || !mayStillCall(claimed, circuit)) return undefined
-    begun += 1
-    const call = await makeCall(target, claimed, circuit)
-    begun -= 1
-    return call
-  }
-
-  // The cap may have come down since the claim.
-  function mayBegin(): boolean {
-    return !stopping.signal.aborted && !view?.paused && begun < slots.cap()
   }
 
   async function run(bell: WakeUp, lane: number) {
@@ -227,7 +237,7 @@ export function startPump(
   async function tendLease() {
     try {
       if (isBusy() || performance.now() - usedAt < keepIdleSlotsMs) {
-        if (calls.size > 0 && slots.isStale()) await renew()
+        if (calls.inSlots() > 0 && slots.isStale()) await renew()
       } else await slots.release()
     } catch (error) {
       deps.log.warn({ err: error, target: target.name }, 'the lease on slots cannot be renewed')
@@ -236,11 +246,11 @@ export function startPump(
 
   /** Waits for what is in flight; cuts it short when `calls` aborts, and waits no longer than `settling`. */
   async function finishCalls({ calls: callsDeadline, settling: settlingDeadline }: Deadlines) {
-    onAbort(callsDeadline, () => calls.forEach((call) => call.cut?.()))
+    onAbort(callsDeadline, () => calls.cut())
     onAbort(settlingDeadline, ring)
     // A claim under way may have taken deliveries; a database that hangs must not keep us.
     await Promise.race([running, untilAborted(settlingDeadline)])
-    while (calls.size > 0 && !settlingDeadline.aborted) await lanes[0]?.wait()
+    while (calls.held().length > 0 && !settlingDeadline.aborted) await lanes[0]?.wait()
   }
 
   const running = Promise.all(lanes.map(run))
@@ -261,15 +271,18 @@ export function startPump(
       pace.heed(found.rate)
       if (found.dueNew || found.dueRetry) wakes += 1
       // What other workers gave back, or lack, is seen by asking.
-      const wantsMore = mayBeMore() && slots.cap() <= calls.size && slots.cap() < found.concurrency
+      const isFull = slots.cap() <= calls.inSlots() && slots.cap() < found.concurrency
+      const wantsMore = isFull && (mayBeMore() || calls.kept() > 0)
       if (limitsChanged || wantsMore || circuit.epoch !== epoch) slots.outdate()
       void tendLease()
+      calls.giveBackOld()
       ring()
     },
     isIdle: () => !isBusy() && (!mayBeMore() || isResting()),
     async stop(deadlines) {
       stopping.abort()
       clearTimeout(roomTimer)
+      calls.callKept()
       ring()
       await finishCalls(deadlines)
       await settling.finish(deadlines.settling)

@@ -34,7 +34,7 @@ const longCallMs = 1_000
  */
 export function tendCalls(
   target: string,
-  { db, boss, log, worker }: WorkerDeps,
+  { db, log, worker }: WorkerDeps,
   held: () => HeldDelivery[],
 ): Pick<Repetition, 'stop'> {
   let beatenAt = performance.now()
@@ -58,7 +58,7 @@ export function tendCalls(
     const beating = held()
     if (beating.length === 0) return
     const jobs = beating.map(({ delivery }) => delivery.job)
-    const { kept, lost } = await keepJobs(db, boss, { queue: target, held: jobs })
+    const { kept, lost } = await keepJobs(db, { queue: target, held: jobs })
     const still = new Set(held())
     for (const call of beating) {
       if (kept.has(call.delivery.job.id)) call.keptAt = askedAt

@@ -112,37 +112,37 @@ async function postpone(tx: Tx, queue: string, jobs: readonly Postponed[]): Prom
 }
 
 /**
- * Tells pg-boss that these jobs are still being worked on: `kept`. `lost`: no longer held, ended or taken by another
- * worker. Neither: locked at this moment by whoever settles them. They are not waited for: the heartbeat of the
- * others must not be late, and it locks in another order than a settlement does.
+ * Says that these jobs are still being worked on: `kept`. `lost`: no longer held, ended or taken by another worker.
+ * Neither: locked at this moment by whoever settles them. Those are not waited for: the heartbeat of the others
+ * must not be late, and it locks in another order than a settlement does.
+ *
+ * pg-boss's touch() waits for locks. One statement, so that a worker that freezes here leaves nothing locked.
  */
 export async function keepJobs(
   db: Db,
-  boss: Boss,
   { queue, held }: { queue: string; held: readonly HeldJob[] },
 ): Promise<{ kept: Set<string>; lost: Set<string> }> {
-  return db.transaction().execute(async (tx) => {
-    const { rows } = await sql<HeldJob & { isFree: boolean }>`
-      with held as materialized (
-        select j.id, j.retry_count
-          from json_to_recordset(${JSON.stringify(held)}::json) as h(id uuid, "retryCount" int)
-          join pgboss.job j on j.name = ${queue} and j.id = h.id and j.retry_count = h."retryCount"
-         where j.state = 'active'
-      ), free as materialized (
-        select j.id from held h join pgboss.job j on j.name = ${queue} and j.id = h.id
-           for update of j skip locked
-      )
-      select id, retry_count as "retryCount", id in (select id from free) as "isFree" from held`.execute(
-      tx,
+  const { rows } = await sql<{ id: string; isKept: boolean }>`
+    with held as materialized (
+      select j.id, j.retry_count
+        from json_to_recordset(${JSON.stringify(held)}::json) as h(id uuid, "retryCount" int)
+        join pgboss.job j on j.name = ${queue} and j.id = h.id and j.retry_count = h."retryCount"
+       where j.state = 'active'
+    ), free as materialized (
+      select j.id, h.retry_count from held h join pgboss.job j on j.name = ${queue} and j.id = h.id
+         for update of j skip locked
+    ), kept as (
+      update pgboss.job j set heartbeat_on = now()
+        from free f
+       where j.name = ${queue} and j.id = f.id and j.state = 'active' and j.retry_count = f.retry_count
+      returning j.id
     )
-    const free = rows.flatMap(({ id, retryCount, isFree }) => (isFree ? [{ id, retryCount }] : []))
-    const touched = free.length > 0 ? await boss.touch(queue, free, { db: fromKysely(tx) }) : null
-    const active = new Set(rows.map((row) => row.id))
-    return {
-      kept: new Set(touched ? settledIds(touched) : []),
-      lost: new Set(held.flatMap(({ id }) => (active.has(id) ? [] : [id]))),
-    }
-  })
+    select id, id in (select id from kept) as "isKept" from held`.execute(db)
+  const active = new Set(rows.map((row) => row.id))
+  return {
+    kept: new Set(rows.flatMap(({ id, isKept }) => (isKept ? [id] : []))),
+    lost: new Set(held.flatMap(({ id }) => (active.has(id) ? [] : [id]))),
+  }
 }
 
 // From the future: the server's clock was set back, and silence would look like life until it has caught up.

@@ -6,7 +6,7 @@ import type { Log } from '#base/log.ts'
 /** pg-boss on our own connections, so that its jobs and our rows share transactions and one budget. */
 export type Boss = Pick<
   PgBoss,
-  'insert' | 'fetch' | 'fail' | 'touch' | 'deleteJob' | 'createQueue' | 'updateQueue'
+  'insert' | 'fetch' | 'fail' | 'deleteJob' | 'createQueue' | 'updateQueue'
 > & { stop(): Promise<void> }
 
 export type BossOptions = {

@@ -62,7 +62,7 @@ test('a claim whose commit went through without an answer is kept: each is calle
   const { called, letters } = await openShop()
   const { proxy, db } = await openProxy()
   const orderIds = await placeOrders(5)
-  const lost = proxy.loseAnswerOfCommit('join orderwheel.messages m')
+  const lost = proxy.loseAnswerOfCommit('from orderwheel.messages where')
   const { boss } = shop
   const log = createLog('test', 'silent')
   const quiet = { jobsAdded: () => {}, targetChanged: () => {} }

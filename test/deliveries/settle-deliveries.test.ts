@@ -133,7 +133,7 @@ test('a heartbeat does not wait for what is being settled, and so they never loc
   await shop.boss.deleteJob('erp', [gone])
   await shop.db.transaction().execute(async (tx) => {
     await endJobs(tx, shop.boss, { queue: 'erp', ends: [{ job: settling, end: { kind: 'end' } }] })
-    const { kept, lost } = await keepJobs(shop.db, shop.boss, {
+    const { kept, lost } = await keepJobs(shop.db, {
       queue: 'erp',
       held: [settling, held, gone],
     })

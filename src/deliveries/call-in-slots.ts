@@ -1,0 +1,135 @@
+import type { Target } from '#targets/target.ts'
+
+import type { CircuitView } from './circuit-view.ts'
+import type { Claimed } from './claim-next.ts'
+import type { CountedCall } from './count-calls.ts'
+import { countShortCalls } from './count-short-calls.ts'
+import { makeCall, mayStillCall, refused } from './make-call.ts'
+import { refuseToCall } from './refuse-to-call.ts'
+import type { SettleLoop } from './settle-loop.ts'
+import type { Turn } from './keep-pace.ts'
+
+export type SlotCalls = {
+  /**
+   * Takes over what was claimed. Calls it in the `slots` that were taken for it and those that are free; the
+   * rest is kept until more are. Answers how many of `slots` it used.
+   */
+  add(claimed: readonly ClaimedTurn[], slots: number): number
+  /** Calls what is kept in the slots that are free now, or gives it back when the target may not be called. */
+  callKept(): void
+  /** Gives back what has been kept for long: calls have become slower, and another worker may have slots. */
+  giveBackOld(): void
+  /** How many to claim before there are slots for them, so that calls which end quickly wait for no claim. */
+  ahead(): number
+  /** Deliveries that occupy slots, and those kept until there are more. */
+  inSlots(): number
+  kept(): number
+  /** All of them. */
+  held(): Claimed[]
+  /** Ends the calls under way early. */
+  cut(): void
+}
+
+/** A claimed delivery and its turn, when its target has a rate. */
+export type ClaimedTurn = { claimed: Claimed; turn?: Turn }
+
+export type SlotCallsOptions = {
+  circuit: CircuitView
+  settling: Pick<SettleLoop, 'add'>
+  /** Takes a slot, when there is a free one. */
+  takeSlot: () => boolean
+  slotFreed: () => void
+  /** Waits for the turn; false when it will not come. Also for what was claimed before there was a rate. */
+  waitForTurn: (turn: Turn | undefined) => Promise<boolean>
+  /** The target is not to be called now. */
+  isResting: () => boolean
+  /** One more call may begin: `begun` are under way. */
+  mayBegin: (begun: number) => boolean
+}
+
+// More would not make claims cheaper.
+const mostAhead = 200
+const keptForMs = 1_000
+
+/**
+ * Calls a target for claimed deliveries, each in a slot, and hands what they came to over to be settled. What
+ * was claimed ahead of its slot follows in the order in which it was claimed.
+ */
+export function callInSlots(target: Target, options: SlotCallsOptions): SlotCalls {
+  const { circuit, settling } = options
+  const inSlots = new Set<Claimed>()
+  const kept: (ClaimedTurn & { since: number })[] = []
+  const shortCalls = countShortCalls()
+  // What a dead worker held may have been told. Where that is for a person to find out, nothing is held without need.
+  const mayClaimAhead = target.idempotent || target.lookup !== undefined
+  // Calls that began and have not ended.
+  let begun = 0
+
+  async function carryOut({ claimed, turn }: ClaimedTurn) {
+    inSlots.add(claimed)
+    const call = await callOrRefuse(claimed, turn)
+    if (call?.wasCalled) shortCalls.ended(call.end.durationMs)
+    handOver(claimed, call)
+    inSlots.delete(claimed)
+    options.slotFreed()
+  }
+
+  // A refusal comes first: given back instead, the delivery would forget that its last call was lost.
+  async function callOrRefuse(claimed: Claimed, turn: Turn | undefined) {
+    const end = refuseToCall(target, claimed.delivery)
+    if (end) return refused(end, claimed)
+    if (!(await options.waitForTurn(turn))) return undefined
+    if (!options.mayBegin(begun) || !mayStillCall(claimed, circuit)) return undefined
+    begun += 1
+    const call = await makeCall(target, claimed, circuit)
+    begun -= 1
+    return call
+  }
+
+  /** Without a call: given back. */
+  function handOver({ delivery, keptAt }: Claimed, call: CountedCall | undefined) {
+    settling.add({ delivery, keptAt, ...(call ? { call } : {}) })
+  }
+
+  function giveBack(given: readonly ClaimedTurn[]) {
+    for (const { claimed } of given) {
+      const end = refuseToCall(target, claimed.delivery)
+      handOver(claimed, end && refused(end, claimed))
+    }
+  }
+
+  function callKept() {
+    if (options.isResting()) return giveBack(kept.splice(0))
+    while (kept.length > 0 && options.takeSlot()) callFirst()
+  }
+
+  function callFirst() {
+    const first = kept.shift()
+    if (first) void carryOut(first)
+  }
+
+  return {
+    add(claimed, slots) {
+      const since = performance.now()
+      kept.push(...claimed.map((one) => ({ ...one, since })))
+      const used = Math.min(slots, kept.length)
+      for (let n = 0; n < used; n += 1) callFirst()
+      callKept()
+      return used
+    },
+    callKept,
+    giveBackOld() {
+      const before = performance.now() - keptForMs
+      const young = kept.findIndex(({ since }) => since > before)
+      giveBack(kept.splice(0, young === -1 ? kept.length : young))
+    },
+    ahead() {
+      const isSteady = circuit.circuit === 'closed'
+      return mayClaimAhead && isSteady ? Math.min(mostAhead, shortCalls.inATenth()) : 0
+    },
+    inSlots: () => inSlots.size,
+    kept: () => kept.length,
+    held: () => [...inSlots, ...kept.map(({ claimed }) => claimed)],
+    cut: () => inSlots.forEach((call) => call.cut?.()),
+  }
+}
