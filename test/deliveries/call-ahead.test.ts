@@ -43,12 +43,12 @@ async function openShop(options: Partial<Target> = {}) {
     calls,
     told,
     /** Resolves when every slot is taken by a call that hangs. */
-    async hang() {
+    hang: async () => {
       await eventually(() => told.length > orders / 4)
       hangs = true
       await eventually(() => calls.inFlight() === slots)
     },
-    heal() {
+    heal: () => {
       hangs = false
       calls.end()
     },
