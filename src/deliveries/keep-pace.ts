@@ -33,21 +33,26 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
   let paced: string | undefined
   let rateChanged = new AbortController()
 
-  // How long an answer takes, of late: turns that are over when the answer comes are no use.
-  let answerMs = 0
+  // How long the last two answers took: turns that are over when the answer comes are no use. The shorter counts:
+  // a single long one, because this process was frozen or the database busy, says nothing of the next.
+  let answersMs: readonly [number, number] = [0, 0]
 
   async function book(count: number): Promise<Turn[] | undefined> {
     // With the connection in hand: waiting for one is not the server's time.
     const asked = await db.connection().execute(async (connection) => {
       const askedAt = performance.now()
-      const booking = await bookCalls(connection, { target, count, leastLateMs: 3 * answerMs })
+      const booking = await bookCalls(connection, {
+        target,
+        count,
+        leastLateMs: 3 * Math.min(...answersMs),
+      })
       return booking && { askedAt, ...booking }
     })
     if (!asked) return undefined
     const { askedAt, firstInMs, spacingMs, lateMs } = asked
     // The server's "now" was between the question and the answer: not too early by the one, not too late by the other.
     const answeredAt = performance.now()
-    answerMs = Math.min(maxAnswerMs, Math.max(answeredAt - askedAt, answerMs * 0.9))
+    answersMs = [answersMs[1], Math.min(maxAnswerMs, answeredAt - askedAt)]
     nextAt = answeredAt + firstInMs + count * spacingMs
     return Array.from({ length: count }, (_, place) => ({
       at: answeredAt + firstInMs + place * spacingMs,

@@ -52,6 +52,23 @@ test('a database that takes longer to answer than a turn lasts costs turns, not 
   expect(Math.min(...periods)).toBeGreaterThanOrEqual(quick.perSeconds * 1_000)
 })
 
+test('a single answer that takes long, as after a freeze, makes no later turn come later', async () => {
+  await setRate({ max: 1, perSeconds: 0.2 })
+  const pace = keepPace('erp', database)
+  await bookOne(pace)
+  const slow = await database.db.transaction().execute(async (tx) => {
+    await sql`select from orderwheel.targets for update`.execute(tx)
+    const booking = bookOne(pace)
+    // What it waits for is a lock that is held for a second.
+    await sql`select pg_sleep(1)`.execute(tx)
+    return { booking }
+  })
+  const turns = [await slow.booking, await bookOne(pace), await bookOne(pace)]
+  const [second = 0, third = 0] = turns.slice(1).map((turn, i) => turn.at - (turns[i]?.at ?? 0))
+  expect(second).toBeLessThan(1_000)
+  expect(third).toBeLessThan(1_000)
+})
+
 test('the turns of three workers together never come faster than the rate', async () => {
   await setRate(quick)
   const begun: number[] = []
