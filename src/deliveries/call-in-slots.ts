@@ -19,8 +19,11 @@ export type SlotCalls = {
   callKept(): void
   /** Gives back what has been kept for long: calls have become slower, and another worker may have slots. */
   giveBackOld(): void
-  /** How many to claim before there are slots for them, so that calls which end quickly wait for no claim. */
-  ahead(): number
+  /**
+   * How many to claim before there are slots for them, so that calls which end quickly wait for no claim, when
+   * claiming takes so long.
+   */
+  ahead(claimMs: number): number
   /** Deliveries that occupy slots, and those kept until there are more. */
   inSlots(): number
   kept(): number
@@ -47,9 +50,12 @@ export type SlotCallsOptions = {
   mayBegin: (begun: number) => boolean
 }
 
-// More would not make claims cheaper.
-const mostAhead = 200
-const keptForMs = 1_000
+// What a worker that dies may leave in doubt without need.
+const mostAhead = 500
+// Fewer would make claims dear that take next to no time.
+const leastAheadMs = 100
+/** How long what is claimed ahead may wait for a slot. */
+export const keptForMs = 1_000
 
 /**
  * Calls a target for claimed deliveries, each in a slot, and hands what they came to over to be settled. What
@@ -123,9 +129,9 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
       const young = kept.findIndex(({ since }) => since > before)
       giveBack(kept.splice(0, young === -1 ? kept.length : young))
     },
-    ahead() {
-      const isSteady = circuit.circuit === 'closed'
-      return mayClaimAhead && isSteady ? Math.min(mostAhead, shortCalls.inATenth()) : 0
+    ahead(claimMs) {
+      if (!mayClaimAhead || circuit.circuit !== 'closed') return 0
+      return Math.floor(Math.min(mostAhead, shortCalls.endIn(Math.max(leastAheadMs, claimMs))))
     },
     inSlots: () => inSlots.size,
     kept: () => kept.length,

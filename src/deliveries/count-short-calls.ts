@@ -1,15 +1,15 @@
 export type ShortCalls = {
   /** A call ended that took so long. */
   ended(durationMs: number): void
-  /** How many short ones ended in a tenth of a second, of late. */
-  inATenth(): number
+  /** How many short ones end in so many milliseconds, of late. */
+  endIn(ms: number): number
 }
 
-const tenthMs = 100
+const periodMs = 1_000
 // Longer ones are not worth claiming ahead for: a slot is free for a small part of their time.
 const shortMs = 250
 
-/** Counts short calls as they end: what is called at this speed can be claimed a tenth of a second ahead. */
+/** Counts short calls as they end, to know how many will while the next deliveries are being claimed. */
 export function countShortCalls(): ShortCalls {
   let since = performance.now()
   let current = 0
@@ -17,10 +17,10 @@ export function countShortCalls(): ShortCalls {
 
   function turn() {
     const age = performance.now() - since
-    if (age < tenthMs) return
-    previous = age < 2 * tenthMs ? current : 0
+    if (age < periodMs) return
+    previous = age < 2 * periodMs ? current : 0
     current = 0
-    since += age - (age % tenthMs)
+    since += age - (age % periodMs)
   }
 
   return {
@@ -28,9 +28,9 @@ export function countShortCalls(): ShortCalls {
       turn()
       if (durationMs <= shortMs) current += 1
     },
-    inATenth() {
+    endIn(ms) {
       turn()
-      return Math.max(previous, current)
+      return (Math.max(previous, current) * ms) / periodMs
     },
   }
 }

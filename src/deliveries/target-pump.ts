@@ -2,9 +2,10 @@ import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp, type WakeUp } from '#base/wake-up.ts'
 import type { Rate, Target } from '#targets/target.ts'
 
-import { callInSlots, type ClaimedTurn } from './call-in-slots.ts'
+import { callInSlots, type ClaimedTurn, keptForMs } from './call-in-slots.ts'
 import { createCircuitView } from './circuit-view.ts'
 import { createClaimNext } from './claim-next.ts'
+import { expectDue } from './expect-due.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
 import type { TargetView } from './look-around.ts'
@@ -56,6 +57,7 @@ export function startPump(
   const slots = holdSlots(target, deps, circuit)
   const pace = keepPace(target.name, deps)
   const claimNext = createClaimNext(target.name, deps, circuit)
+  const due = expectDue()
   const lanes = Array.from({ length: laneCount }, createWakeUp)
   const ring = () => lanes.forEach((bell) => bell.ring())
   const applicant: Applicant = { priority: target.priority, wake: ring }
@@ -75,20 +77,14 @@ export function startPump(
   })
   const tending = tendCalls(target.name, deps, () => [...calls.held(), ...settling.unsettled()])
   let view: TargetView | undefined
-  // Counted: a claim that found little says nothing about what has come since it began.
-  let wakes = 1
-  let emptied = 0
-  // As above, for first attempts alone: the second lane leaves retries to the first.
-  let emptiedOfFirst = 0
   let claiming = 0
   // Deliveries that are being claimed, for the slots that they are going to use and ahead of slots.
   const coming = { slots: 0, ahead: 0 }
   let roomTimer: NodeJS.Timeout | undefined
   let usedAt = performance.now()
+  // How long a claim takes, of late.
+  let claimMs = 0
 
-  const mayBeMore = () => wakes > emptied
-  const retriesDue = () => view?.dueRetry ?? true
-  const leavesRetries = (lane: number) => lane > 0 && retriesDue()
   const isBusy = () => claiming > 0 || calls.held().length > 0 || settling.count() > 0
   const freeSlots = () => Math.max(0, slots.cap() - calls.inSlots() - coming.slots)
 
@@ -115,12 +111,12 @@ export function startPump(
   /** Claims and begins what there is room for. False: there is nothing to do until something happens. */
   async function fill(lane: number): Promise<boolean> {
     calls.callKept()
-    if (!mayBeMore() || isResting() || isBehind()) {
+    if (!due.mayBeMore() || isResting() || isBehind()) {
       // Waiting on, it would keep those of a lower priority from slots that it does not use.
       workerSlots.leave(applicant)
       return false
     }
-    if (leavesRetries(lane) && wakes <= emptiedOfFirst) return false
+    if (!due.mayBeMoreFor(lane)) return false
     // With a rate, claims are not what it is bound by, and what is claimed early waits for its turn.
     if (lane > 0 && view?.rate) return false
     claiming += 1
@@ -140,7 +136,7 @@ export function startPump(
     const most = view?.concurrency ?? target.concurrency
     return slots.renew(() => {
       const inUse = calls.inSlots() + coming.slots
-      const isMore = mayBeMore() || calls.kept() > 0
+      const isMore = due.mayBeMore() || calls.kept() > 0
       return { inUse, wanted: isMore ? Math.max(most, inUse) : inUse }
     })
   }
@@ -149,7 +145,7 @@ export function startPump(
   function roomFor(rate: Rate | null): Room {
     const free = isResting() ? 0 : freeSlots()
     // What is claimed ahead is called before retries that come due meanwhile.
-    const depth = rate || retriesDue() ? 0 : calls.ahead()
+    const depth = rate || due.retriesDue() ? 0 : calls.ahead(claimMs)
     const wanted = free + depth - calls.kept() - coming.ahead
     // Many small claims cost more than few large ones, as long as there is something to call meanwhile.
     if (wanted < Math.max(1, depth / 2)) return noRoom
@@ -175,27 +171,24 @@ export function startPump(
     } finally {
       coming.slots -= room.slots
       coming.ahead -= room.ahead
-      if ((claimed === 0 && lane === 0) || !mayBeMore()) workerSlots.leave(applicant)
+      if ((claimed === 0 && lane === 0) || !due.mayBeMore()) workerSlots.leave(applicant)
       workerSlots.giveBack(applicant, room.slots - used)
     }
-    return claimed > 0 && mayBeMore()
+    return claimed > 0 && due.mayBeMore()
   }
 
   async function claim(room: Room, lane: number): Promise<ClaimedTurn[]> {
-    const seen = wakes
-    const firstOnly = leavesRetries(lane)
-    const { found, left, noRetryLeft } = await claimNext({
+    const underWay = due.claim(lane)
+    const begunAt = performance.now()
+    const { found, ...rest } = await claimNext({
       room: room.slots + room.ahead,
       slots: slots.cap(),
       retriesHeld: calls.held().filter((call) => call.isRetry).length,
-      // One lane is enough for them, and counts them.
-      retriesDue: retriesDue() && !firstOnly,
+      retriesDue: due.retriesDue() && !underWay.firstOnly,
       isTrial: circuit.circuit !== 'closed',
     })
-    // Looking for them among a million that are due later takes a while: not again before the next look.
-    if (noRetryLeft && view) view = { ...view, dueRetry: false }
-    if (!left && firstOnly) emptiedOfFirst = Math.max(emptiedOfFirst, seen)
-    else if (!left) emptied = Math.max(emptied, seen)
+    underWay.ended(rest)
+    claimMs += (Math.min(performance.now() - begunAt, keptForMs) - claimMs) / 4
     if (found.length === 0) return []
     usedAt = performance.now()
     const turns = view?.rate ? await bookTurns(found.length) : undefined
@@ -226,7 +219,7 @@ export function startPump(
       try {
         if (!(await fill(lane))) await bell.wait()
       } catch (error) {
-        wakes += 1
+        due.wake()
         deps.log.warn({ err: error, target: target.name }, 'cannot claim deliveries, trying again')
         await bell.wait(pauseAfterFailureSeconds)
       }
@@ -257,7 +250,7 @@ export function startPump(
   return {
     target: target.name,
     wake() {
-      wakes += 1
+      due.wake()
       ring()
     },
     epoch: () => circuit.epoch,
@@ -269,16 +262,16 @@ export function startPump(
       if (found.epoch < knownEpoch) circuit.forget()
       circuit.learn(target.circuit ? found : { ...found, circuit: 'closed' })
       pace.heed(found.rate)
-      if (found.dueNew || found.dueRetry) wakes += 1
+      due.observe(found)
       // What other workers gave back, or lack, is seen by asking.
       const isFull = slots.cap() <= calls.inSlots() && slots.cap() < found.concurrency
-      const wantsMore = isFull && (mayBeMore() || calls.kept() > 0)
+      const wantsMore = isFull && (due.mayBeMore() || calls.kept() > 0)
       if (limitsChanged || wantsMore || circuit.epoch !== epoch) slots.outdate()
       void tendLease()
       calls.giveBackOld()
       ring()
     },
-    isIdle: () => !isBusy() && (!mayBeMore() || isResting()),
+    isIdle: () => !isBusy() && (!due.mayBeMore() || isResting()),
     async stop(deadlines) {
       stopping.abort()
       clearTimeout(roomTimer)
