@@ -4,6 +4,8 @@ import { endJobs, type HeldJob, type JobsWanted } from '#queues/jobs.ts'
 import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
+// What is claimed here gets no heartbeat before all of it is: it must not look lost. The rest is claimed next time.
+const claimForMs = 4_000
 // Long enough not to be in the way, short enough that a mended row shows soon.
 const parkSeconds = 300
 
@@ -16,7 +18,8 @@ export async function claimOneByOne(
   wanted: JobsWanted,
 ): Promise<ClaimedDelivery[]> {
   const claimed: ClaimedDelivery[] = []
-  for (let tries = 0; tries < wanted.count; tries += 1) {
+  const until = performance.now() + claimForMs
+  for (let tries = 0; tries < wanted.count && performance.now() < until; tries += 1) {
     try {
       const one = { ...wanted, count: 1 }
       claimed.push(...(await claimDeliveries(deps, one, park)))

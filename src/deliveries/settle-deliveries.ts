@@ -77,6 +77,10 @@ function settle(
   })
 }
 
+// A row that somebody else holds locked is waited for less long than our jobs may go without a heartbeat, which
+// passes over them while this transaction has them locked. Read by PostgreSQL when a wait begins.
+const setPatience = sql`set_config('lock_timeout', '4s', true)`
+
 // Most orders have nothing that waits; those that do are locked with what waits in them before anything is
 // written, in the order in which everybody locks.
 async function lockOrders(
@@ -85,6 +89,7 @@ async function lockOrders(
   { settlements, awaited }: { settlements: readonly Settlement[]; awaited: ReadonlySet<string> },
 ): Promise<void> {
   if (awaited.size === 0) return
+  await sql`select ${setPatience}`.execute(tx)
   const messageIds = settlements.map(({ delivery }) => delivery.messageId)
   await lockDeliveries(tx, { target, messageIds, orderIds: [...awaited] })
 }
@@ -112,8 +117,10 @@ async function recordAttempts(
     }),
   }))
   const { rows } = await sql<{ orderId: string }>`
-    with ended as materialized (
-      select * from json_to_recordset(${JSON.stringify(ended)}::json) as e(
+    with patience as materialized (
+      select ${setPatience}
+    ), ended as materialized (
+      select e.* from patience, json_to_recordset(${JSON.stringify(ended)}::json) as e(
         i uuid, n int, f int, s text, q boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
     ), locked as materialized (
       select e.*

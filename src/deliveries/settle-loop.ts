@@ -1,6 +1,7 @@
 import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
+import { keepJobs } from '#queues/jobs.ts'
 import type { Target } from '#targets/target.ts'
 
 import type { CircuitView } from './circuit-view.ts'
@@ -102,9 +103,16 @@ export function startSettling(
         if (!isTransient(error)) throw error
         deps.log.warn({ err: error, target: target.name }, 'cannot settle, trying again')
         if (finishing?.aborted) return undefined
+        await beat()
         await bell.wait(pauseAfterFailureSeconds)
       }
     }
+  }
+
+  // While a transaction had these jobs locked, the heartbeat passed over them: it must not look as if we were lost.
+  async function beat() {
+    const held = underWay.map(({ delivery }) => delivery.job)
+    await keepJobs(deps.db, { queue: target.name, held }).catch(() => {})
   }
 
   // One by one, only what is transient is thrown; what was settled before that is settled, and the fence

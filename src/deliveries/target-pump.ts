@@ -112,8 +112,7 @@ export function startPump(
   async function fill(lane: number): Promise<boolean> {
     calls.callKept()
     if (!due.mayBeMore() || isResting() || isBehind()) {
-      // Waiting on, it would keep those of a lower priority from slots that it does not use.
-      workerSlots.leave(applicant)
+      leave()
       return false
     }
     if (!due.mayBeMoreFor(lane)) return false
@@ -123,13 +122,21 @@ export function startPump(
     try {
       if (slots.isStale()) await renew()
       const room = roomFor(view?.rate ?? null)
-      if (room.slots + room.ahead === 0) return false
+      if (room.slots + room.ahead === 0) {
+        leave()
+        return false
+      }
       const granted = workerSlots.take(applicant, room.slots)
       if (granted === 0 && room.slots > 0) return false
       return await claimAndBegin({ ...room, slots: granted }, lane)
     } finally {
       claiming -= 1
     }
+  }
+
+  // Waiting on, it would keep those of a lower priority from slots that it does not use.
+  function leave() {
+    if (calls.kept() === 0 || freeSlots() === 0) workerSlots.leave(applicant)
   }
 
   function renew(): Promise<void> {
@@ -150,7 +157,7 @@ export function startPump(
     // Many small claims cost more than few large ones, as long as there is something to call meanwhile.
     if (wanted < Math.max(1, depth / 2)) return noRoom
     const count = Math.min(wanted, Math.ceil((slots.cap() + depth) / laneCount))
-    const share = Math.min(free, count)
+    const share = Math.min(free, count, Math.ceil(slots.cap() / laneCount))
     if (!rate || share === 0) return { slots: share, ahead: count - share }
     const room = pace.room(rate)
     clearTimeout(roomTimer)
@@ -162,19 +169,17 @@ export function startPump(
   async function claimAndBegin(room: Room, lane: number): Promise<boolean> {
     coming.slots += room.slots
     coming.ahead += room.ahead
-    let used = 0
-    let claimed = 0
+    let found: ClaimedTurn[] = []
     try {
-      const found = await claim(room, lane)
-      claimed = found.length
-      used = calls.add(found, room.slots)
+      found = await claim(room, lane)
     } finally {
       coming.slots -= room.slots
       coming.ahead -= room.ahead
-      if ((claimed === 0 && lane === 0) || !due.mayBeMore()) workerSlots.leave(applicant)
+      const used = calls.add(found, room.slots)
+      if ((found.length === 0 && lane === 0) || !due.mayBeMore()) leave()
       workerSlots.giveBack(applicant, room.slots - used)
     }
-    return claimed > 0 && due.mayBeMore()
+    return found.length > 0 && due.mayBeMore()
   }
 
   async function claim(room: Room, lane: number): Promise<ClaimedTurn[]> {
@@ -188,10 +193,11 @@ export function startPump(
       isTrial: circuit.circuit !== 'closed',
     })
     underWay.ended(rest)
-    claimMs += (Math.min(performance.now() - begunAt, keptForMs) - claimMs) / 4
+    claimMs += (Math.min(performance.now() - begunAt, keptForMs / 2) - claimMs) / 4
     if (found.length === 0) return []
     usedAt = performance.now()
-    const turns = view?.rate ? await bookTurns(found.length) : undefined
+    // What was claimed ahead before there was a rate may yet go back, and would leave its turns unused.
+    const turns = view?.rate && room.ahead === 0 ? await bookTurns(found.length) : undefined
     return found.map((claimed, place) => {
       const turn = turns?.[place]
       return turn ? { claimed, turn } : { claimed }

@@ -62,8 +62,14 @@ export function tendCalls(
     const still = new Set(held())
     for (const call of beating) {
       if (kept.has(call.delivery.job.id)) call.keptAt = askedAt
-      else if (lost.has(call.delivery.job.id) && still.has(call)) call.cut?.()
+      else if (lost.has(call.delivery.job.id) && still.has(call)) giveUp(call)
     }
+  }
+
+  // One that has not been called yet must not be any more.
+  function giveUp(call: HeldDelivery) {
+    call.keptAt = -Infinity
+    call.cut?.()
   }
 
   const onError = (error: unknown) => log.warn({ err: error, target }, 'heartbeat failed')
