@@ -183,7 +183,7 @@ test.each([
     expect(opened?.reason).toBe(`asked to be left alone for ${waited} s: answered ${status}`)
 
     await placeOrders(4)
-    await shop.letTimePass(waited - 20)
+    await shop.letTimePass(waited - 40)
     await Promise.all(workers.map((worker) => worker.drained(AbortSignal.timeout(30_000))))
     expect(await callsOf(simulator, 'erp')).toHaveLength(calls)
     expect((await circuitOf(shop)).state).toBe('open')
