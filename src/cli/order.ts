@@ -20,7 +20,7 @@ export const order = defineCommand({
   options: {
     'mark-delivered': { type: 'boolean', summary: 'The target was told, whatever it answered' },
     'try-again': { type: 'boolean', summary: 'It is called again, with all its attempts' },
-    skip: { type: 'boolean', summary: 'It is not told; what waits for it goes on' },
+    skip: { type: 'boolean', summary: 'It is not told; what waits for it goes on. Needs --reason' },
     target: { type: 'string', value: 'target', summary: 'Which, when there are several to decide' },
     reason: reasonOption,
     json: { type: 'boolean', summary: 'For programs' },

@@ -31,7 +31,7 @@ export async function createDevLogs(level: string | undefined): Promise<LogOf> {
 }
 
 function describe(line: Record<string, unknown>, message: string): string {
-  const { process, target, attempt, durationMs, reason, err } = line
+  const { process, target, attempt, durationMs, reason, err, orderId } = line
   const cause = reason ?? (err instanceof Object && 'message' in err ? err.message : undefined)
   return [
     typeof process === 'string' ? `${process}:` : '',
@@ -40,6 +40,7 @@ function describe(line: Record<string, unknown>, message: string): string {
     typeof attempt === 'number' ? `at attempt ${attempt}` : '',
     typeof durationMs === 'number' ? `after ${(durationMs / 1_000).toFixed(1)} s` : '',
     typeof cause === 'string' ? `(${printable(cause)})` : '',
+    typeof orderId === 'string' ? `order ${orderId}` : '',
   ]
     .filter(Boolean)
     .join(' ')

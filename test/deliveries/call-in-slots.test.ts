@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest'
+
+import { type ClaimedTurn, callInSlots } from '#deliveries/call-in-slots.ts'
+import { createCircuitView } from '#deliveries/circuit-view.ts'
+import type { Ended } from '#deliveries/settle-loop.ts'
+import type { Target } from '#targets/target.ts'
+
+import { eventually } from '../support/eventually.ts'
+import { heldCalls } from '../support/held-calls.ts'
+import { testTarget } from '../support/test-shop.ts'
+
+/** Calls of a target in so many slots; the target's answers are the test's. */
+function openSlots(slots: number, options: Partial<Target> = {}) {
+  const held = heldCalls()
+  const told: string[] = []
+  const settled: Ended[] = []
+  const circuit = createCircuitView()
+  const state = { slots, resting: false, turnComes: true }
+  const target = testTarget('erp', {
+    ...options,
+    call: async ({ message }) => {
+      told.push(message.id)
+      return held.call()
+    },
+  })
+  const calls = callInSlots(target, {
+    circuit,
+    settling: { add: (ended) => void settled.push(ended) },
+    takeSlot: () => calls.inSlots() < state.slots,
+    slotFreed: () => calls.callKept(),
+    waitForTurn: async () => state.turnComes,
+    isResting: () => state.resting,
+    mayBegin: (begun) => begun < state.slots,
+  })
+  return { calls, held, told, settled, circuit, state }
+}
+
+function claimed(id: string, afterAbandoned = false): ClaimedTurn {
+  const delivery = {
+    job: { id, retryCount: 0 },
+    attempt: 1,
+    charged: 1,
+    afterAbandoned,
+    askFirst: false,
+    awaited: false,
+    orderId: 'order',
+    messageId: id,
+    kind: 'order.placed',
+    told: { document: '{}', receivedAt: 0, payload: null, createdAt: 0 },
+  }
+  return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }
+}
+
+const five = ['a', 'b', 'c', 'd', 'e']
+
+test('what is claimed ahead is called in its order, as slots become free', async () => {
+  const { calls, held, told } = openSlots(2)
+  expect(
+    calls.add(
+      five.map((id) => claimed(id)),
+      2,
+    ),
+  ).toBe(2)
+  await eventually(() => told.length === 2)
+  expect([calls.inSlots(), calls.kept(), calls.held().length]).toEqual([2, 3, 5])
+  for (let more = 3; more <= 5; more += 1) {
+    held.end(1)
+    await eventually(() => told.length === more)
+  }
+  expect(told).toEqual(five)
+  expect(held.most()).toBe(2)
+})
+
+test('when the target is not to be called, what is kept goes back without a call', async () => {
+  const { calls, told, settled, state } = openSlots(1)
+  calls.add([claimed('a'), claimed('b'), claimed('c')], 1)
+  await eventually(() => told.length === 1)
+  state.resting = true
+  calls.callKept()
+  expect(calls.kept()).toBe(0)
+  expect(settled.map(({ delivery, call }) => [delivery.messageId, call])).toEqual([
+    ['b', undefined],
+    ['c', undefined],
+  ])
+})
+
+test('what a dead worker may have told is refused when it goes back, and not forgotten', () => {
+  const { calls, settled, state } = openSlots(1, { idempotent: false })
+  state.resting = true
+  calls.add([claimed('a', true)], 0)
+  expect(settled[0]?.call?.end.outcome.kind).toBe('uncertain')
+})
+
+test('a kept delivery waits for its turn like any other', async () => {
+  const { calls, held, told, settled, state } = openSlots(1)
+  calls.add([claimed('a'), claimed('b')], 1)
+  await eventually(() => told.length === 1)
+  state.turnComes = false
+  held.end()
+  await eventually(() => settled.length === 2)
+  expect(told).toEqual(['a'])
+  expect(settled[1]?.call).toBeUndefined()
+})
+
+test('nothing is claimed ahead of long calls, of a circuit that is not closed, or where doubt costs a person', async () => {
+  const cases = [
+    { options: {}, ahead: 5 },
+    { options: { idempotent: false }, ahead: 0 },
+    {
+      options: { idempotent: false, lookup: async () => ({ kind: 'unknown' as const }) },
+      ahead: 5,
+    },
+  ]
+  for (const { options, ahead } of cases) {
+    const { calls, held, circuit, settled } = openSlots(5, options)
+    calls.add(
+      five.map((id) => claimed(id)),
+      5,
+    )
+    await eventually(() => held.inFlight() === 5)
+    expect(calls.ahead(1_000)).toBe(0)
+    held.end()
+    await eventually(() => settled.length === 5)
+    expect(calls.ahead(1_000)).toBe(ahead)
+    circuit.learn({ circuit: 'probing', epoch: 1 })
+    expect(calls.ahead(1_000)).toBe(0)
+  }
+})
