@@ -52,10 +52,10 @@ export type SlotCallsOptions = {
 
 // What a worker that dies may leave in doubt without need.
 const mostAhead = 500
-// Fewer would make claims dear that take next to no time.
-const leastAheadMs = 100
-/** How long what is claimed ahead may wait for a slot. */
-export const keptForMs = 1_000
+// Fewer would make claims dear that take next to no time; more would be given back.
+const aheadMs = { least: 100, most: 500 }
+// Another worker may have slots for it.
+const keptForMs = 1_000
 
 /**
  * Calls a target for claimed deliveries, each in a slot, and hands what they came to over to be settled. What
@@ -131,7 +131,8 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
     },
     ahead(claimMs) {
       if (!mayClaimAhead || circuit.circuit !== 'closed') return 0
-      return Math.floor(Math.min(mostAhead, shortCalls.endIn(Math.max(leastAheadMs, claimMs))))
+      const ms = Math.min(Math.max(claimMs, aheadMs.least), aheadMs.most)
+      return Math.floor(Math.min(mostAhead, shortCalls.endIn(ms)))
     },
     inSlots: () => inSlots.size,
     kept: () => kept.length,

@@ -110,6 +110,7 @@ export function startSettling(
   }
 
   // While a transaction had these jobs locked, the heartbeat passed over them: it must not look as if we were lost.
+  // When the database does not answer this either, the next try to settle says so.
   async function beat() {
     const held = underWay.map(({ delivery }) => delivery.job)
     await keepJobs(deps.db, { queue: target.name, held }).catch(() => {})

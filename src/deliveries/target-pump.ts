@@ -2,7 +2,7 @@ import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp, type WakeUp } from '#base/wake-up.ts'
 import type { Rate, Target } from '#targets/target.ts'
 
-import { callInSlots, type ClaimedTurn, keptForMs } from './call-in-slots.ts'
+import { callInSlots, type ClaimedTurn } from './call-in-slots.ts'
 import { createCircuitView } from './circuit-view.ts'
 import { createClaimNext } from './claim-next.ts'
 import { expectDue } from './expect-due.ts'
@@ -193,7 +193,7 @@ export function startPump(
       isTrial: circuit.circuit !== 'closed',
     })
     underWay.ended(rest)
-    claimMs += (Math.min(performance.now() - begunAt, keptForMs / 2) - claimMs) / 4
+    claimMs += (performance.now() - begunAt - claimMs) / 4
     if (found.length === 0) return []
     usedAt = performance.now()
     // What was claimed ahead before there was a rate may yet go back, and would leave its turns unused.

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 
 import { type ClaimedTurn, callInSlots } from '#deliveries/call-in-slots.ts'
 import { createCircuitView } from '#deliveries/circuit-view.ts'
+import { countShortCalls } from '#deliveries/count-short-calls.ts'
 import type { Ended } from '#deliveries/settle-loop.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -102,13 +103,13 @@ test('a kept delivery waits for its turn like any other', async () => {
   expect(settled[1]?.call).toBeUndefined()
 })
 
-test('nothing is claimed ahead of long calls, of a circuit that is not closed, or where doubt costs a person', async () => {
+test('nothing is claimed ahead before calls have ended, of a circuit that is not closed, or where doubt costs a person', async () => {
   const cases = [
-    { options: {}, ahead: 5 },
+    { options: {}, ahead: 2 },
     { options: { idempotent: false }, ahead: 0 },
     {
       options: { idempotent: false, lookup: async () => ({ kind: 'unknown' as const }) },
-      ahead: 5,
+      ahead: 2,
     },
   ]
   for (const { options, ahead } of cases) {
@@ -118,11 +119,19 @@ test('nothing is claimed ahead of long calls, of a circuit that is not closed, o
       5,
     )
     await eventually(() => held.inFlight() === 5)
-    expect(calls.ahead(1_000)).toBe(0)
+    expect(calls.ahead(400)).toBe(0)
     held.end()
     await eventually(() => settled.length === 5)
-    expect(calls.ahead(1_000)).toBe(ahead)
+    expect(calls.ahead(400)).toBe(ahead)
     circuit.learn({ circuit: 'probing', epoch: 1 })
-    expect(calls.ahead(1_000)).toBe(0)
+    expect(calls.ahead(400)).toBe(0)
   }
+})
+
+test('calls of more than a quarter of a second are nothing to claim ahead for', () => {
+  const calls = countShortCalls()
+  calls.ended(251)
+  expect(calls.endIn(1_000)).toBe(0)
+  calls.ended(250)
+  expect(calls.endIn(1_000)).toBe(1)
 })

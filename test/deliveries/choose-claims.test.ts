@@ -102,24 +102,13 @@ test('few first attempts leave retries the rest, up to their limit', () => {
 })
 
 test('retries that were held up for long do not take everything when they come', () => {
+  const room = { room: 20, slots: 20, retriesHeld: 0, retriesDue: true, isTrial: false }
   const chooser = createClaimChooser()
   for (let claim = 0; claim < 1_000; claim += 1) chooser.claimed({ first: 20, retries: 0 })
-  const { steps } = chooser.plan({
-    room: 20,
-    slots: 20,
-    retriesHeld: 0,
-    retriesDue: true,
-    isTrial: false,
-  })
+  const { steps } = chooser.plan(room)
   expect(steps[0]).toEqual({ only: 'retries', upTo: 15 })
   chooser.claimed({ first: 5, retries: 15 })
-  const [next] = chooser.plan({
-    room: 20,
-    slots: 20,
-    retriesHeld: 0,
-    retriesDue: true,
-    isTrial: false,
-  }).steps
+  const [next] = chooser.plan(room).steps
   expect(next?.upTo).toBeLessThanOrEqual(5)
 })
 
