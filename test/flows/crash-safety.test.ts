@@ -154,6 +154,8 @@ test('a worker frozen between taking a delivery and its turn to call does not ma
   const frozen = startWorker()
   await frozen.said(/worker started/)
   await placeOrders(6)
+  // The next has its turn later; the first may be frozen in the very moment in which its request is written.
+  await called(1)
   const taken = await eventually(async () => {
     frozen.child.kill('SIGSTOP')
     const waiting = await takenNotCalled()
