@@ -70,6 +70,8 @@ export type Tables = {
     window_since: Date | null
     window_calls: Generated<number>
     window_failed: Generated<number>
+    address: string | null
+    keep_letters_days: number | null
   }
   'orderwheel.target_changes': {
     id: GeneratedAlways<string>
@@ -102,6 +104,8 @@ export type Tables = {
     last_fetch: Generated<number>
     awaited: Generated<boolean>
     ask_first: Generated<boolean>
+    lost_in_a_row: Generated<number>
+    edited: Json | null
   }
   'orderwheel.delivery_attempts': {
     message_id: string
@@ -127,6 +131,39 @@ export type Tables = {
     resolved_at: Date | null
     resolved_by: string | null
     comment: string | null
+    status: GeneratedAlways<number | null>
+    code: GeneratedAlways<string | null>
+    failure: GeneratedAlways<string | null>
+    group_id: GeneratedAlways<string>
+    replay_id: string | null
+    held_at: Date | null
+    held_by: string | null
+    hold_reason: string | null
+  }
+  'orderwheel.replays': {
+    id: Generated<string>
+    filter: Json
+    requested_by: string
+    created_at: Generated<Date>
+    total: Generated<number>
+    replayed: Generated<number>
+    finished_at: Date | null
+    action: Generated<'replay' | 'discard'>
+    state: Generated<'running' | 'paused' | 'cancelled' | 'finished'>
+    reason: string | null
+    rate_per_second: Generated<number>
+    refused: Generated<number>
+    next_at: Generated<Date>
+    changed_at: Generated<Date>
+    changed_by: string | null
+  }
+  'orderwheel.replay_items': {
+    replay_id: string
+    position: number
+    letter_id: string
+    state: Generated<'waiting' | 'done' | 'refused' | 'cancelled'>
+    result: string | null
+    worked_off_at: Date | null
   }
   'orderwheel.audit_log': {
     id: Generated<string>
