@@ -22,7 +22,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 
 function toHttpProblem(error: unknown, request: FastifyRequest): HttpProblem {
   if (error instanceof HttpProblem) return error
-  if (isInvalid(error)) return describeInvalid(error, request.body)
+  if (isInvalid(error)) return describeInvalid(error, request)
   // First: a client that hangs up is ECONNRESET, too, but with a status.
   const byFastify = fromFastify(error)
   if (byFastify) return byFastify

@@ -113,5 +113,5 @@ function createServer(log: Log, limits: HttpLimits): FastifyInstance {
 async function readBody(request: FastifyRequest, body: Buffer): Promise<unknown> {
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new HttpProblem('unsupported-media-type', plainJson)
-  return parseJsonBody(body)
+  return parseJsonBody(body, request.routeOptions.config.invalidBody)
 }

@@ -1,4 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein'
+import type { FastifyRequest } from 'fastify'
 
 import { HttpProblem } from './http-problem.ts'
 import type { ProblemPart } from './problems.ts'
@@ -24,9 +25,11 @@ export function isInvalid(error: unknown): error is Invalid {
 }
 
 /** 422 with one entry for each wrong or unknown field. */
-export function describeInvalid(error: Invalid, body: unknown): HttpProblem {
-  // The only parameter with a rule is an order's id.
-  if (error.validationContext === 'params') return new HttpProblem('order-not-found')
+export function describeInvalid(error: Invalid, request: FastifyRequest): HttpProblem {
+  const { body, routeOptions } = request
+  const { notFound = 'order-not-found', invalidBody = 'invalid-order' } = routeOptions.config
+  // The only parameters with a rule are ids.
+  if (error.validationContext === 'params') return new HttpProblem(notFound)
   const inQuery = error.validationContext === 'querystring'
   // A wrong key is reported twice: what is wrong with it, and that it is.
   const mistakes = error.validation.filter(({ keyword }) => keyword !== 'propertyNames')
@@ -36,7 +39,7 @@ export function describeInvalid(error: Invalid, body: unknown): HttpProblem {
     return inQuery ? { parameter: pointer.slice(1), detail } : { pointer, detail }
   })
   if (!inQuery && body === undefined) return new HttpProblem('invalid-json', emptyBody)
-  return new HttpProblem(inQuery ? 'invalid-query' : 'invalid-order', {
+  return new HttpProblem(inQuery ? 'invalid-query' : invalidBody, {
     ...(mistakes.length > maxErrors && {
       detail: `The first ${maxErrors} of ${mistakes.length} errors.`,
     }),

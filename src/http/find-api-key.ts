@@ -8,7 +8,7 @@ import type { Scope } from '#keys/scopes.ts'
 import { HttpProblem } from './http-problem.ts'
 import { takeTurns } from './take-turns.ts'
 
-export type ApiKey = { id: string; scopes: readonly Scope[]; ratePerSecond: number }
+export type ApiKey = { id: string; name: string; scopes: readonly Scope[]; ratePerSecond: number }
 
 /** How long a revoked key may still be accepted by this process, and a new one refused. */
 const rememberMilliseconds = 10_000
@@ -86,7 +86,7 @@ async function readApiKey(pool: pg.Pool, keyHash: string): Promise<ApiKey | unde
 
 const statement = {
   name: 'find-api-key',
-  text: `select id, scopes, rate_per_second as "ratePerSecond" from orderwheel.api_keys
+  text: `select id, name, scopes, rate_per_second as "ratePerSecond" from orderwheel.api_keys
           where key_hash = decode($1, 'hex') and revoked_at is null`,
   // An index lookup takes a millisecond: this is a database that is gone.
   query_timeout: 5_000,

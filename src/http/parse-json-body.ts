@@ -2,20 +2,20 @@ import { isUtf8 } from 'node:buffer'
 
 import { emptyBody, pointerStep } from './describe-invalid.ts'
 import { HttpProblem } from './http-problem.ts'
-import type { ProblemPart } from './problems.ts'
+import type { ProblemCode, ProblemPart } from './problems.ts'
 
 /**
  * The body as JSON, or a problem: 400 for what is not UTF-8 or not JSON, 422 for texts PostgreSQL
  * cannot store (`\u0000`, half of a surrogate pair) and for the key `__proto__`. Depth does no harm:
  * nothing here recurses.
  */
-export function parseJsonBody(body: Buffer): unknown {
+export function parseJsonBody(body: Buffer, invalidBody: ProblemCode = 'invalid-order'): unknown {
   if (body.length === 0) throw new HttpProblem('invalid-json', emptyBody)
   if (!isUtf8(body)) throw new HttpProblem('invalid-json', { detail: 'The body is not UTF-8.' })
   const text = body.toString('utf8')
   const value = parse(text)
   // Only an escape can spell these in valid UTF-8 JSON, so nearly every body is spared the walk.
-  if (text.includes('\\u') || text.includes('__proto__')) refuseWrongTexts(value)
+  if (text.includes('\\u') || text.includes('__proto__')) refuseWrongTexts(value, invalidBody)
   return value
 }
 
@@ -31,7 +31,7 @@ function parse(text: string): unknown {
   }
 }
 
-function refuseWrongTexts(value: unknown): void {
+function refuseWrongTexts(value: unknown, invalidBody: ProblemCode): void {
   const errors: ProblemPart[] = []
   const open: { pointer: Step | undefined; value: unknown }[] = [{ pointer: undefined, value }]
   for (let next = open.pop(); next && errors.length < 100; next = open.pop()) {
@@ -48,7 +48,7 @@ function refuseWrongTexts(value: unknown): void {
       }
     }
   }
-  if (errors.length > 0) throw new HttpProblem('invalid-order', { errors })
+  if (errors.length > 0) throw new HttpProblem(invalidBody, { errors })
 }
 
 /** A linked list: as text, the pointers of a body nested 100 000 deep would fill the memory. */

@@ -17,6 +17,7 @@ export const problems = {
   'unsupported-media-type': [415, 'The body must be application/json'],
   'expectation-failed': [417, 'The Expect header cannot be met'],
   'invalid-order': [422, 'The order breaks at least one rule'],
+  'invalid-body': [422, 'The body breaks at least one rule'],
   'invalid-query': [422, 'The query breaks at least one rule'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used with another body'],
   'rate-limited': [429, 'Too many requests with this API key'],

@@ -11,6 +11,13 @@ declare module 'fastify' {
     orderId: string | undefined
     problemCode: ProblemCode | undefined
   }
+
+  interface FastifyContextConfig {
+    /** What to answer when the body breaks its schema. Default `invalid-order`. */
+    invalidBody?: ProblemCode
+    /** What to answer when an id in the path cannot be one. Default `order-not-found`. */
+    notFound?: ProblemCode
+  }
 }
 
 /** Declared once, so that every request has the same shape. */
