@@ -40,6 +40,7 @@ export type Tables = {
     payload: Json
     created_at: Date
     relayed_at: Generated<Date>
+    targets: string[] | null
   }
   'orderwheel.targets': {
     name: string
@@ -164,6 +165,37 @@ export type Tables = {
     state: Generated<'waiting' | 'done' | 'refused' | 'cancelled'>
     result: string | null
     worked_off_at: Date | null
+  }
+  'orderwheel.verifications': {
+    id: Generated<string>
+    is_full: boolean
+    requested_by: string
+    started_at: Date
+    finished_at: Generated<Date>
+    failure: string | null
+    orders: Generated<string>
+    messages: Generated<string>
+    deliveries: Generated<string>
+    jobs: Generated<string>
+    lost: Generated<number>
+    stuck: Generated<number>
+    disorders: Generated<number>
+    counts: JsonWithDefault
+    findings: JsonWithDefault
+    watermark: string | null
+  }
+  'orderwheel.alerts': {
+    id: Generated<string>
+    kind: string
+    subject: Generated<string>
+    text: string
+    raised_at: Generated<Date>
+    resolved_at: Date | null
+    told_at: Date | null
+    told_end_at: Date | null
+    try_after: Generated<Date>
+    tries: Generated<number>
+    failure: string | null
   }
   'orderwheel.audit_log': {
     id: Generated<string>

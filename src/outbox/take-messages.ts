@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
+import type { Routes } from '#messages/message-kinds.ts'
 
 /** A message on its way from the outbox to its targets. `position` orders the messages of an order. */
 export type Message = { id: string; position: string; orderId: string; kind: string }
@@ -9,14 +10,17 @@ export type Message = { id: string; position: string; orderId: string; kind: str
  * Takes up to `limit` messages that were never refused out of the outbox into `messages`, oldest first;
  * with `only`, the message of that position, refused or not. Several relays at once are safe: each skips
  * the rows another holds. A message waits while an earlier one of its order is still in the outbox, even
- * one that another relay is taking, so that an order's messages stay in order.
+ * one that another relay is taking, so that an order's messages stay in order. Keeps with each where `routes`
+ * sends it: whether all of its deliveries are there can be said later, whatever the routes are by then.
  */
 export async function takeMessages(
   tx: Tx,
   take: { limit: number } | { only: string },
+  routes: Routes,
 ): Promise<Message[]> {
   const wanted = 'only' in take ? sql`o.position = ${take.only}` : sql`o.try_after is null`
   const limit = 'only' in take ? 1 : take.limit
+  const routed = Object.entries(routes).map(([kind, targets]) => ({ kind, targets }))
   const { rows } = await sql<Message>`
     with due as (
       select position from orderwheel.outbox o
@@ -31,8 +35,10 @@ export async function takeMessages(
       delete from orderwheel.outbox where position in (select position from due)
       returning id, position, order_id, kind, payload, created_at
     ), kept as (
-      insert into orderwheel.messages (id, position, order_id, kind, payload, created_at)
-      select id, position, order_id, kind, payload, created_at from taken
+      insert into orderwheel.messages (id, position, order_id, kind, payload, created_at, targets)
+      select t.id, t.position, t.order_id, t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
+        from taken t
+        left join json_to_recordset(${JSON.stringify(routed)}::json) as r(kind text, targets text[]) on r.kind = t.kind
     )
     select id, position, order_id as "orderId", kind from taken order by position`.execute(tx)
   return rows

@@ -28,7 +28,7 @@ export async function relayBatch(
   take: { limit: number } | { only: string },
 ): Promise<Relayed> {
   return deps.db.transaction().execute(async (tx) => {
-    const messages = await takeMessages(tx, take)
+    const messages = await takeMessages(tx, take, deps.routes)
     if (messages.length === 0) return { messages: 0, jobs: 0, targets: [] }
     const deliveries = await addDeliveries(
       tx,

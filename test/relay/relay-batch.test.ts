@@ -57,6 +57,21 @@ test('each routed target gets a delivery, and a job with the message’s id and 
   expect(await count('orderwheel.messages')).toBe(1)
 })
 
+test('a message says where it was routed, whatever the routes are later', async () => {
+  await openShop({ 'order.placed': ['erp', 'analytics'] })
+  const { messageId, orderId } = await shop.placeOrder()
+  const nowhere = await shop.addMessage(orderId, 'order.cancelled')
+  await shop.relay()
+
+  const rows = await shop.db.selectFrom('orderwheel.messages').select(['id', 'targets']).execute()
+  expect(new Map(rows.map(({ id, targets }) => [id, targets]))).toEqual(
+    new Map([
+      [messageId, ['erp', 'analytics']],
+      [nowhere, []],
+    ]),
+  )
+})
+
 test('a message nobody is routed for is kept as history', async () => {
   await openShop({ 'order.placed': [] })
   await shop.placeOrder()
