@@ -32,6 +32,8 @@ comment on column orderwheel.dead_letters.held_by is 'Who ordered that.';
 comment on column orderwheel.dead_letters.hold_reason is 'Why.';
 comment on table  orderwheel.dead_letters is 'Deliveries that were given up on, with every attempt, kept until a person decides: replay or discard. Closed ones for as long as the target''s keepLettersDays says, default for ever.';
 
+comment on column orderwheel.delivery_attempts.answer is 'What the target answered: {status, text, headers, code}: the first 4 KiB, the headers that matter, and the error''s code, or the system''s where nobody answered.';
+
 alter table orderwheel.targets
   add column address           text    check (length(address) <= 500),
   add column keep_letters_days integer check (keep_letters_days between 1 and 36500);

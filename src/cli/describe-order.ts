@@ -58,6 +58,8 @@ function describeAnswer(answer: unknown): string {
   if (typeof answer !== 'object' || answer === null) return ''
   const status = 'status' in answer ? String(answer.status) : ''
   const text = 'text' in answer ? String(answer.text).replace(/\s+/g, ' ').trim() : ''
+  // A code alone is the system's, and in the reason: nobody answered.
+  if (status === '' && text === '') return ''
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
   // An SMTP reply begins with its status.
   return `answered ${shown.startsWith(status) ? shown : `${status} ${shown}`.trim()}`

@@ -20,7 +20,7 @@ export function describeRest(delivery: DeliveryReport, story: Story, calling: Ca
       return `is tried again ${when}${whyNotCalled(delivery.target, calling)}`
     }
     case 'dead':
-      return `is a dead letter: mend the cause, then ${command(story, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
+      return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(story, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
     case 'uncertain':
       return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(story, delivery.target, 'mark-delivered')} or ${command(story, delivery.target, 'try-again')}`
     case 'active':
@@ -32,6 +32,10 @@ export function describeRest(delivery: DeliveryReport, story: Story, calling: Ca
     default:
       return delivery.state satisfies never
   }
+}
+
+function idOf({ deadLetterId }: DeliveryReport): string {
+  return deadLetterId === null ? '' : ` (${deadLetterId})`
 }
 
 function describeInTheWay(

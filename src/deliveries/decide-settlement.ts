@@ -1,6 +1,8 @@
 import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
 import type { JobEnd } from '#queues/jobs.ts'
-import { type Answer, maxAnswerCharacters } from '#targets/outcome.ts'
+import { keepAnswer } from '#targets/keep-answer.ts'
+import type { Answer } from '#targets/outcome.ts'
+import { storableText } from '#targets/storable-text.ts'
 import type { RetrySchedule, Target } from '#targets/target.ts'
 
 import type { CallEnd } from './call-target.ts'
@@ -86,8 +88,8 @@ function settlement(
     delivery,
     attempt: {
       outcome,
-      reason: 'reason' in told ? storable(told.reason) : null,
-      answer: 'answer' in told && told.answer ? storableAnswer(told.answer) : null,
+      reason: 'reason' in told ? storableText(told.reason, maxReasonBytes) : null,
+      answer: 'answer' in told && told.answer ? keepAnswer(told.answer, told.kind) : null,
       durationMs: end.durationMs,
       begunAt,
       charged,
@@ -142,11 +144,5 @@ function dead({ messageId, orderId, kind }: ClaimedDelivery): Next {
   return { state: 'dead', jobEnd: { kind: 'end', bury } }
 }
 
-// A target may answer anything; PostgreSQL stores no NUL and no half of a surrogate pair.
-function storable(text: string): string {
-  return text.slice(0, maxAnswerCharacters).toWellFormed().replaceAll('\0', '\uFFFD')
-}
-
-function storableAnswer({ text, ...answer }: Answer): Answer {
-  return text === undefined ? answer : { ...answer, text: storable(text) }
-}
+// Whatever a target's code says: what the column takes.
+const maxReasonBytes = 2_000

@@ -66,12 +66,15 @@ const OrderAnswer = Type.Object({
           durationMs: orNull({ type: 'integer' }),
           outcome: Type.String(),
           reason: nullableText,
-          answer: Type.Unknown({ description: 'What the target answered: status and text.' }),
+          answer: Type.Unknown({
+            description: 'What the target answered: status, text and the code of an error.',
+          }),
         }),
       ),
       nextAttemptAt: nullableTime,
       lastError: nullableText,
       deliveredAt: nullableTime,
+      deadLetterId: orNull({ type: 'string', format: 'uuid' }),
       waitsFor: Type.Array(Type.Object({ target: Type.String(), messageId: uuid })),
     }),
   ),
@@ -90,7 +93,20 @@ export function placedAnswer({ id, externalId }: { id: string; externalId: strin
 }
 
 export function orderAnswer(report: OrderReport) {
-  return { ...report, links: { self: orderPath(report.id) } }
+  const deliveries = report.deliveries.map((delivery) => ({
+    ...delivery,
+    attempts: delivery.attempts.map(({ answer, ...attempt }) => ({
+      ...attempt,
+      answer: withoutHeaders(answer),
+    })),
+  }))
+  return { ...report, deliveries, links: { self: orderPath(report.id) } }
+}
+
+/** They are for operators: a storefront need not know what software is inside. */
+function withoutHeaders(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return answer
+  return { ...answer, headers: undefined }
 }
 
 export function orderPath(id: string): string {

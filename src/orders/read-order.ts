@@ -39,6 +39,8 @@ export type DeliveryReport = {
   /** Why the last attempt failed; null once delivered. */
   lastError: string | null
   deliveredAt: string | null
+  /** For state `dead`: the letter that waits for a decision. */
+  deadLetterId: string | null
   /** For state `waiting`: the deliveries that have to be done first. */
   waitsFor: { target: string; messageId: string }[]
 }
@@ -105,6 +107,7 @@ type DeliveryRow = {
   after: string[]
   attemptCount: number
   settledAt: string | null
+  deadLetterId: string | null
   attempts: AttemptReport[]
 }
 
@@ -127,6 +130,10 @@ async function readRows(
       (select coalesce(json_agg(json_build_object(
                 'target', d.target, 'position', d.position, 'messageId', d.message_id, 'kind', m.kind, 'state', d.state,
                 'after', d.after, 'attemptCount', d.attempts + (d.state = 'active')::int, 'settledAt', d.settled_at,
+                'deadLetterId', case when d.state = 'dead' then (
+                  select l.id from orderwheel.dead_letters l
+                   where l.message_id = d.message_id and l.target = d.target and l.resolved_at is null
+                   limit 1) end,
                 'attempts', (
                   select coalesce(json_agg(json_build_object(
                            'number', a.number, 'startedAt', a.started_at, 'durationMs', a.duration_ms,
@@ -150,7 +157,8 @@ function reportDelivery(
   all: readonly DeliveryRow[],
   nextAttemptAt: Date | undefined,
 ): DeliveryReport {
-  const { target, messageId, kind, state, attemptCount, settledAt, attempts } = delivery
+  const { target, messageId, kind, state, attemptCount, settledAt, deadLetterId, attempts } =
+    delivery
   return {
     target,
     message: { id: messageId, kind },
@@ -160,6 +168,7 @@ function reportDelivery(
     nextAttemptAt: nextAttemptAt?.toISOString() ?? null,
     lastError: state === 'delivered' ? null : (attempts.at(-1)?.reason ?? null),
     deliveredAt: state === 'delivered' && settledAt ? iso(settledAt) : null,
+    deadLetterId,
     waitsFor: state === 'waiting' ? inTheWay(delivery, all) : [],
   }
 }

@@ -1,5 +1,5 @@
+import { keepAnswer } from './keep-answer.ts'
 import { delivered, giveUp, tryAgain, type Outcome } from './outcome.ts'
-import { storableAnswer } from './read-outcome.ts'
 import { readRetryAfter } from './retry-after.ts'
 import type { HttpAnswer } from './send-request.ts'
 
@@ -8,9 +8,9 @@ import type { HttpAnswer } from './send-request.ts'
  * again, not before `Retry-After`; everything else will not get better by repeating.
  */
 export function classifyAnswer(given: HttpAnswer): Outcome {
-  const { status, text } = given
-  const answer = storableAnswer({ status, text })
-  if (status >= 200 && status < 300) return delivered(answer)
+  const { status } = given
+  if (status >= 200 && status < 300) return delivered(keepAnswer(given, 'delivered'))
+  const answer = keepAnswer(given, 'give-up')
   if (status >= 300 && status < 400) {
     return giveUp(`answered ${status}: redirects are not followed`, answer)
   }

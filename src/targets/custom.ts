@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 
 import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
+import { keepThrown } from './keep-thrown.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
 import { openAgent } from './open-agent.ts'
@@ -78,7 +79,7 @@ function judge(name: string, said: unknown): Outcome {
 function explainThrown(error: unknown, signal: AbortSignal): Outcome {
   if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
   // Most likely a request of its own that the signal ended: sent or not, nobody knows.
-  return signal.aborted
-    ? uncertain(storableReason(`did not end: ${reasonOf(error)}`))
-    : tryAgain(storableReason(reasonOf(error)))
+  if (signal.aborted) return uncertain(storableReason(`did not end: ${reasonOf(error)}`))
+  const thrown = keepThrown(error)
+  return tryAgain(storableReason(reasonOf(error)), thrown && { answer: thrown })
 }

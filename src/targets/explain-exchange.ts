@@ -1,20 +1,24 @@
 import { errors } from 'undici'
 
+import { keepThrown } from './keep-thrown.ts'
+import { keepAnswer } from './keep-answer.ts'
 import { giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
-import { storableAnswer, storableReason } from './read-outcome.ts'
+import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import type { Exchange } from './send-request.ts'
 
 /** The outcome of a request that got no whole answer. */
 export function explainMissingAnswer(exchange: Exclude<Exchange, { kind: 'answered' }>): Outcome {
   const cause = reasonOf(exchange.error)
-  if (isUnsendable(exchange.error)) return giveUp(storableReason(`cannot be sent: ${cause}`))
-  if (exchange.kind === 'not-sent') return tryAgain(storableReason(`not sent: ${cause}`))
-  if (!exchange.begun) return uncertain(storableReason(`sent, but no answer: ${cause}`))
-  const { status, text } = exchange.begun
+  const thrown = keepThrown(exchange.error)
+  if (isUnsendable(exchange.error))
+    return giveUp(storableReason(`cannot be sent: ${cause}`), thrown)
+  if (exchange.kind === 'not-sent')
+    return tryAgain(storableReason(`not sent: ${cause}`), thrown && { answer: thrown })
+  if (!exchange.begun) return uncertain(storableReason(`sent, but no answer: ${cause}`), thrown)
   return uncertain(
-    storableReason(`answered ${status}, but the answer did not end: ${cause}`),
-    storableAnswer({ status, text }),
+    storableReason(`answered ${exchange.begun.status}, but the answer did not end: ${cause}`),
+    { ...thrown, ...keepAnswer(exchange.begun, 'uncertain') },
   )
 }
 

@@ -4,11 +4,12 @@ import { bindTargetHttp } from './bind-target-http.ts'
 import { classifyAnswer, notBeforeOf } from './classify-answer.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findUrlMistakes } from './find-url-mistakes.ts'
+import { keepAnswer } from './keep-answer.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
 import { mapRequest, UnusableMapping } from './map-request.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
-import { readOutcome, storableAnswer, storableReason } from './read-outcome.ts'
+import { readOutcome, storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import { sendRequest, type Exchange, type HttpAnswer } from './send-request.ts'
 import {
@@ -116,17 +117,20 @@ function judge(name: string, options: Options, exchange: Exchange): Outcome {
 
 function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
   if (!options.answer) return undefined
-  const kept = storableAnswer(answer)
+  const refused = (reason: string) => giveUp(storableReason(reason), keepAnswer(answer, 'give-up'))
   try {
     const said: unknown = options.answer(answer)
     if (said === undefined) return undefined
     const outcome = readOutcome(said)
-    if (!outcome)
-      return giveUp(`targets.${name}.answer returned something else than an outcome`, kept)
+    if (!outcome) return refused(`targets.${name}.answer returned something else than an outcome`)
     // Most who say *try again* have looked at the body only.
     const notBefore = outcome.kind === 'try-again' ? notBeforeOf(answer) : {}
-    return { ...notBefore, answer: kept, ...outcome }
+    return {
+      ...notBefore,
+      ...outcome,
+      answer: { ...keepAnswer(answer, outcome.kind), ...outcome.answer },
+    }
   } catch (error) {
-    return giveUp(storableReason(`targets.${name}.answer threw: ${reasonOf(error)}`), kept)
+    return refused(`targets.${name}.answer threw: ${reasonOf(error)}`)
   }
 }

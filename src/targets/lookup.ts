@@ -1,6 +1,7 @@
 import type { BoundHttp } from './bind-http.ts'
+import { keepAnswer } from './keep-answer.ts'
 import type { Answer } from './outcome.ts'
-import { storableAnswer, storableReason } from './read-outcome.ts'
+import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import { toldOf } from './target-kind.ts'
 import type { Call, LookedUp, Target } from './target.ts'
@@ -46,7 +47,7 @@ function readLookedUp(name: string, said: unknown): LookedUp {
   }
   const answer = 'answer' in said ? said.answer : undefined
   return typeof answer === 'object' && answer !== null
-    ? { kind: 'known', answer: storableAnswer(answer) }
+    ? { kind: 'known', answer: keepAnswer(answer, 'delivered') }
     : { kind: 'known' }
 }
 

@@ -1,12 +1,19 @@
-/** What the target answered, kept with the attempt. */
+/** What the target answered, kept with the attempt: see keepAnswer. */
 export type Answer = {
   /** HTTP status or SMTP reply code. */
   status?: number
-  /** The body or reply, cut at `maxAnswerCharacters`. */
+  /** The body or reply, cut at `keptAnswerBytes`. */
   text?: string
+  /** Of an HTTP answer, those that help to find out what happened; names in lower case. */
+  headers?: Readonly<Record<string, string>>
+  /**
+   * What the target calls the error, `UNKNOWN_SKU`; an SMTP server's enhanced status, `5.1.1`; or without an
+   * answer the system's own code, `ECONNREFUSED`. 1 to 64 letters, digits and `_.:-`.
+   */
+  code?: string
 }
 
-export const maxAnswerCharacters = 2_000
+export const keptAnswerBytes = 4_096
 
 /** The closed set of what one try at a delivery can come to. */
 export type Outcome =

@@ -1,8 +1,10 @@
-import { maxAnswerCharacters, type Answer, type Outcome } from './outcome.ts'
+import { keepAnswer } from './keep-answer.ts'
+import type { Outcome } from './outcome.ts'
 import { maxRetryAfterSeconds } from './retry-after.ts'
+import { storableText } from './storable-text.ts'
 
 /** Long enough for a sentence, short enough to group dead letters by. */
-export const maxReasonCharacters = 300
+export const maxReasonBytes = 300
 
 /**
  * An outcome a function of the configuration file returned, cut to what is stored.
@@ -10,7 +12,7 @@ export const maxReasonCharacters = 300
  */
 export function readOutcome(value: unknown): Outcome | undefined {
   if (!isOutcome(value)) return undefined
-  const answer = value.answer ? { answer: storableAnswer(value.answer) } : {}
+  const answer = value.answer ? { answer: keepAnswer(value.answer, value.kind) } : {}
   if (value.kind === 'delivered') return { kind: 'delivered', ...answer }
   const reason = storableReason(value.reason)
   if (value.kind !== 'try-again') return { kind: value.kind, reason, ...answer }
@@ -23,26 +25,14 @@ function storableNotBefore(seconds: unknown): { notBeforeSeconds?: number } {
   return { notBeforeSeconds: Math.min(seconds, maxRetryAfterSeconds) }
 }
 
-export function storableAnswer({ status, text }: Answer): Answer {
-  return {
-    ...(typeof status === 'number' ? { status } : {}),
-    ...(typeof text === 'string' ? { text: storableText(text, maxAnswerCharacters) } : {}),
-  }
-}
-
 export function storableReason(reason: string): string {
-  return storableText(reason, maxReasonCharacters)
+  return storableText(reason, maxReasonBytes)
 }
 
 /** The message of whatever was thrown, never a stack. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.message === '') return messageOf(thrown.errors[0])
   return thrown instanceof Error ? thrown.message : String(thrown)
-}
-
-/** PostgreSQL stores neither `\u0000` nor half of a surrogate pair, and a target may answer either. */
-function storableText(text: string, maxCharacters: number): string {
-  return text.replaceAll('\u0000', '\uFFFD').slice(0, maxCharacters).toWellFormed()
 }
 
 function isOutcome(value: unknown): value is Outcome {

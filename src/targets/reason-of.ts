@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { getSystemErrorName } from 'node:util'
+
+import { systemCodeOf } from './keep-thrown.ts'
 
 /**
  * What was thrown, as a reason: storefronts read it in the order. What went wrong and its code; never a stack, the
@@ -29,14 +30,11 @@ function explain(thrown: unknown): string {
 type SystemError = Error & { code?: unknown; errno?: unknown; syscall?: unknown }
 
 /** `connect ECONNREFUSED`, `getaddrinfo ENOTFOUND`: Node's messages go on with the host, the port or the path. */
-function reasonOfSystem({ code, errno, syscall }: SystemError): string | undefined {
+function reasonOfSystem(error: SystemError): string | undefined {
+  const { code, syscall } = error
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return `the certificate is for another host (${code})`
-  if (typeof syscall !== 'string') return undefined
-  // nodemailer replaces the code with one of its own, and leaves the number.
-  const replaced = code === 'ESOCKET' || code === 'EDNS' || code === 'ECONNECTION'
-  const numbered = replaced && typeof errno === 'number' && errno < 0
-  return `${syscall} ${numbered ? getSystemErrorName(errno) : String(code)}`
+  return typeof syscall === 'string' ? `${syscall} ${String(systemCodeOf(error))}` : undefined
 }
 
 function withoutAddresses(message: string): string {

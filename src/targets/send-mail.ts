@@ -2,8 +2,10 @@ import { Readable } from 'node:stream'
 
 import type { Mail } from './compose-mail.ts'
 import type { Smtp, SmtpSession } from './open-smtp.ts'
+import { keepThrown } from './keep-thrown.ts'
+import { keepAnswer } from './keep-answer.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
-import { storableAnswer, storableReason } from './read-outcome.ts'
+import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 
 /** What became of one mail. */
@@ -37,18 +39,21 @@ function isOver(exchange: MailExchange): boolean {
 export function explainMail(exchange: MailExchange): Outcome {
   if (exchange.kind === 'refused') return explainRefusal(exchange)
   if (exchange.kind === 'accepted') {
-    return delivered(storableAnswer({ status: statusOf(exchange.reply), text: exchange.reply }))
+    const answer = { status: statusOf(exchange.reply), text: exchange.reply }
+    return delivered(keepAnswer(answer, 'delivered'))
   }
   // nodemailer's own words would repeat the address.
   if (exchange.kind === 'unsendable') return giveUp('the mail server takes no such address or size')
   const cause = reasonOf(exchange.error)
+  const thrown = keepThrown(exchange.error)
   return exchange.kind === 'not-sent'
-    ? tryAgain(storableReason(`not sent: ${cause}`))
-    : uncertain(storableReason(`sent, but no reply: ${cause}`))
+    ? tryAgain(storableReason(`not sent: ${cause}`), thrown && { answer: thrown })
+    : uncertain(storableReason(`sent, but no reply: ${cause}`), thrown)
 }
 
 function explainRefusal({ status, reply, command }: MailExchange & { kind: 'refused' }): Outcome {
-  const answer = storableAnswer({ status, text: reply })
+  const code = enhancedStatusOf(reply)
+  const answer = keepAnswer({ status, text: reply, ...(code && { code }) }, 'give-up')
   const reason = `the mail server answered ${status} to ${command}`
   // 5yz to the recipient or the text is for good (RFC 5321, 4.2.1), and so is 552 to MAIL FROM: larger than this
   // server takes (RFC 1870). Any other refused greeting, login or sender (535, 530, 550) is about our account:
@@ -57,6 +62,11 @@ function explainRefusal({ status, reply, command }: MailExchange & { kind: 'refu
   const tooLarge = command === 'MAIL FROM' && status === 552
   const forGood = status >= 500 && (aboutTheMail || tooLarge)
   return forGood ? giveUp(reason, answer) : tryAgain(reason, { answer })
+}
+
+/** `5.1.1` of `550 5.1.1 user unknown` (RFC 3463): it says more than the status. */
+function enhancedStatusOf(reply: string): string | undefined {
+  return /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(reply)?.[1]
 }
 
 async function useSession(

@@ -29,7 +29,9 @@ test('an order’s page names what holds back a waiting delivery, and the comman
   expect(output.split('\n')).toEqual(
     expect.arrayContaining([
       `email (order.placed) waits for order.placed to erp, which is a dead letter: replay it with ${decide} --try-again --target erp, and for order.placed to stock, which is uncertain: decide with ${decide} --mark-delivered --target stock or ${decide} --try-again --target stock`,
-      `erp (order.placed) is a dead letter: mend the cause, then ${decide} --try-again --target erp (or --mark-delivered, or --skip)`,
+      expect.stringMatching(
+        /^erp \(order.placed\) is a dead letter \([0-9a-f-]{36}\): mend the cause, /,
+      ),
       `stock (order.placed) is uncertain: it may have been told, and nobody knows. Look into stock, then ${decide} --mark-delivered --target stock or ${decide} --try-again --target stock`,
       `erp (order.cancelled) waits for order.placed to erp, which is a dead letter: replay it with ${decide} --try-again --target erp`,
     ]),

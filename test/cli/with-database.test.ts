@@ -5,6 +5,7 @@ import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 const id = '0190a7c2-0000-7000-8000-000000000001'
 const messageId = '0190a7c2-0000-7000-8000-000000000002'
+const letterId = '0190a7c2-0000-7000-8000-00000000000f'
 let database: TestDatabase
 
 beforeAll(async () => {
@@ -37,7 +38,7 @@ test('an order’s story is told in time order, with what each target answered a
     '2026-01-01 10:00:15.000Z  crm    attempt 2: under way',
     '',
     'email (order.placed) waits for order.placed to stock, which is a dead letter: replay it with orderwheel order WEB-1 --try-again --target stock',
-    'stock (order.placed) is a dead letter: mend the cause, then orderwheel order WEB-1 --try-again --target stock (or --mark-delivered, or --skip)',
+    `stock (order.placed) is a dead letter (${letterId}): mend the cause, then orderwheel order WEB-1 --try-again --target stock (or --mark-delivered, or --skip)`,
   ])
 })
 
@@ -136,8 +137,8 @@ const story = `
          ('${messageId}', 'stock', 1, '2026-01-01T10:00:11Z', 100, 'give-up', 'unknown sku', null, 'w'),
          ('${messageId}', 'mail', 1, '2026-01-01T10:00:13Z', 100, 'delivered', null, '{"status":250,"text":"250 OK"}', 'w'),
          ('${messageId}', 'crm', 1, '2026-01-01T10:00:14Z', 4, 'try-again', 'answered 503', '{"status":503,"text":"{\\"error\\":\\"busy\\"}"}', 'w');
-  insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts, died_at)
-  values ('${messageId}', 'stock', '${id}', 'unknown sku', '[]', '2026-01-01T10:00:12Z');
+  insert into orderwheel.dead_letters (id, message_id, target, order_id, reason, attempts, died_at)
+  values ('${letterId}', '${messageId}', 'stock', '${id}', 'unknown sku', '[]', '2026-01-01T10:00:12Z');
   insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
   values ('OTHER', uuidv7(), 'b', sha256('b'), '{}');
   insert into orderwheel.outbox (order_id, kind, refusals, refusal, try_after)

@@ -93,7 +93,7 @@ test('an order everybody was told of is completed, by either of its numbers', as
   expect(await readOrder(shop.db, { externalId: 'WEB-unknown' })).toBeUndefined()
 })
 
-test('an order with a dead delivery needs attention and says why', async () => {
+test('an order with a dead delivery needs attention, says why, and names its dead letter', async () => {
   answers = [giveUp('the ERP does not know this SKU')]
   const { orderId } = await shop.placeOrder()
   await shop.relay()
@@ -106,6 +106,12 @@ test('an order with a dead delivery needs attention and says why', async () => {
     state: 'dead',
     lastError: 'the ERP does not know this SKU',
   })
+  const letter = await shop.db
+    .selectFrom('orderwheel.dead_letters')
+    .select('id')
+    .executeTakeFirstOrThrow()
+  expect(report.deliveries[1]?.deadLetterId).toBe(letter.id)
+  expect(report.deliveries[0]?.deadLetterId).toBeNull()
 })
 
 test('a call under way is counted, and has nothing to show yet', async () => {

@@ -109,7 +109,7 @@ test('a function may leave what an answer means to its status, Retry-After inclu
     kind: 'try-again',
     reason: 'answered 503',
     notBeforeSeconds: 3,
-    answer: { status: 503, text: 'later' },
+    answer: { status: 503, text: 'later', headers: { 'retry-after': '3' } },
   })
 })
 

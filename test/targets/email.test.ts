@@ -127,7 +127,7 @@ test('a recipient refused for good is given up, and the reason does not name the
   expect(await confirmation(server.url).call(exampleCall())).toEqual({
     kind: 'give-up',
     reason: 'the mail server answered 550 to RCPT TO',
-    answer: { status: 550, text: '550 5.1.1 <ada@example.com>: user unknown' },
+    answer: { status: 550, text: '550 5.1.1 <ada@example.com>: user unknown', code: '5.1.1' },
   })
 })
 
@@ -211,6 +211,7 @@ test('while the mail server is down, nothing was sent and it is tried again', as
   expect(await target.call(exampleCall())).toMatchObject({
     kind: 'try-again',
     reason: expect.stringMatching(/^not sent: .*ECONNREFUSED/) as string,
+    answer: { code: 'ECONNREFUSED' },
   })
 })
 

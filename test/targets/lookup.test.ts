@@ -40,8 +40,8 @@ test.each<[unknown, unknown]>([
   [{ known: true }, { kind: 'known' }],
   [{ known: true, answer: null }, { kind: 'known' }],
   [
-    { known: true, answer: { status: 200, text: `a\u0000${'x'.repeat(3_000)}`, headers: {} } },
-    { kind: 'known', answer: { status: 200, text: `a\uFFFD${'x'.repeat(1_998)}` } },
+    { known: true, answer: { status: 200, text: `a\u0000${'x'.repeat(5_000)}`, headers: {} } },
+    { kind: 'known', answer: { status: 200, text: `a\uFFFD${'x'.repeat(4_092)}` } },
   ],
   [undefined, noAnswer('targets.erp.lookup did not say')],
   ...['yes', 1, null, {}, [], { known: false }, { known: 'yes' }].map(

@@ -12,7 +12,7 @@ import { createTarget } from './support/create-target.ts'
 import { exampleCall } from './support/example-call.ts'
 import { freePort, startReceiver } from './support/start-receiver.ts'
 
-test('a target that cannot be reached is told by its code, not by its address', async () => {
+test('a target that cannot be reached is told by its code, which is kept, not by its address', async () => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const smtp = `smtp://127.0.0.1:${port}`
@@ -24,11 +24,12 @@ test('a target that cannot be reached is told by its code, not by its address', 
       email({ template: 'order-confirmation', from: 'Shop <orders@shop.example>', smtp }),
     ].map((definition) => createTarget('erp', definition).call(exampleCall())),
   )
+  const answer = { code: 'ECONNREFUSED' }
   expect(reasons).toEqual([
-    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED' },
-    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED' },
-    { kind: 'try-again', reason: 'connect ECONNREFUSED' },
-    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED' },
+    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED', answer },
+    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED', answer },
+    { kind: 'try-again', reason: 'connect ECONNREFUSED', answer },
+    { kind: 'try-again', reason: 'not sent: connect ECONNREFUSED', answer },
   ])
 })
 
