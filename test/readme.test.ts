@@ -14,6 +14,7 @@ const documents = [
   'CHANGELOG.md',
   'docs/what-happens-when.md',
   'docs/targets.md',
+  'docs/for-dbas.md',
 ]
 
 test('every file the documentation links to exists', () => {

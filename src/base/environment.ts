@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg'
 
 import { readDatabase } from './database-from-environment.ts'
+import { readDeployment, type Deployment } from './deployment.ts'
 import { OrderwheelError } from './errors.ts'
 
 /** What Orderwheel itself reads from the environment; targets name further variables in the configuration file. */
@@ -23,6 +24,15 @@ export const environmentVariables = [
     name: 'DATABASE_POOL_SIZE',
     default: '10',
     description: 'Connections each of api, relay and worker may hold',
+  },
+  {
+    name: 'ORDERWHEEL_ENVIRONMENT',
+    description:
+      'Name of this environment, for copies of its database to deliver nothing; on Upsun the platform’s',
+  },
+  {
+    name: 'ORDERWHEEL_DELIVER',
+    description: 'yes or no: whether targets are called, whoever owns the database',
   },
   {
     name: 'ORDERWHEEL_STOP_SECONDS',
@@ -79,6 +89,7 @@ export type Environment = {
   /** For LISTEN and migrations, when `database` goes through a transaction pooler. */
   directDatabase?: ClientConfig
   databasePoolSize: number
+  deployment: Deployment
   /** From the signal until a worker has handed back and settled; the process as a whole gets 3 s more. */
   stopSeconds: number
   /** Calls a worker process can have in flight, to all targets together. */
@@ -107,7 +118,9 @@ export function readEnvironment(variables: Variables = process.env): Environment
   const number = (name: Name, lowest: number, highest: number) =>
     readNumber({ name, text: text(name), lowest, highest }, mistakes)
   const logLevel = readLogLevel(variables, mistakes)
+  const deployment = readDeployment(variables, mistakes)
   const environment: Environment = {
+    deployment,
     ...(database ? { database } : {}),
     ...(directDatabase ? { directDatabase } : {}),
     // The relay listens, relays and looks after pg-boss at the same time.

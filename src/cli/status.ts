@@ -1,4 +1,5 @@
-import { printableJson } from '#base/printable.ts'
+import { printable, printableJson } from '#base/printable.ts'
+import { readOwner } from '#owner/read-owner.ts'
 import { readStatus, type Status } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
@@ -14,8 +15,13 @@ export const status = defineCommand({
   usage: '[--json]',
   options: { json: { type: 'boolean', summary: 'For programs' } },
   async run({ values }, { environment, print }) {
-    const found = await withDatabase(environment, ({ db }) => readStatus(db))
-    print(values.json ? printableJson(found) : describe(found))
+    const found = await withDatabase(environment, async ({ db }) => {
+      const { delivers, reason } = await readOwner(db, environment.deployment)
+      return { ...(await readStatus(db)), delivery: { delivers, reason } }
+    })
+    const { delivers, reason } = found.delivery
+    if (values.json) print(printableJson(found))
+    else print(delivers ? describe(found) : `${printable(reason)}\n\n${describe(found)}`)
     return 0
   },
 })

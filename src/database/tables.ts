@@ -197,6 +197,16 @@ export type Tables = {
     tries: Generated<number>
     failure: string | null
   }
+  'orderwheel.installation': {
+    one_row: Generated<boolean>
+    system_identifier: string | null
+    database_oid: number
+    database_name: string
+    written_by: Generated<string>
+    environment: string | null
+    owned_since: Generated<Date>
+    owned_by: string
+  }
   'orderwheel.audit_log': {
     id: Generated<string>
     at: Generated<Date>

@@ -1,8 +1,10 @@
 import { sql } from 'kysely'
 
+import { onlyDeployment } from '#base/deployment.ts'
 import type { Tx } from '#database/open-database.ts'
 import { isTransient } from '#database/transient-error.ts'
 import type { Order } from '#messages/order.ts'
+import { mayDeliver, ownerFit, type OwnerFit } from '#owner/owner-fit.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
 import type { MessageToTell, OrderToTell } from '#targets/target.ts'
 
@@ -67,7 +69,7 @@ function isoTime(epochSeconds: number): string {
  * cannot be claimed for a reason of their own are left to it, in the same transaction.
  */
 export async function claimDeliveries(
-  deps: Pick<WorkerDeps, 'db' | 'boss'>,
+  deps: ClaimDeps,
   wanted: JobsWanted,
   park?: Park,
 ): Promise<ClaimedDelivery[]> {
@@ -76,6 +78,7 @@ export async function claimDeliveries(
     await claim(deps, wanted, { toCommit, park })
     return toCommit.claimed
   } catch (error) {
+    if (error instanceof NotOurs) return []
     const { claimed, claimedAt } = toCommit
     if (!claimedAt || !isTransient(error)) throw error
     const ids = claimed.map(({ job }) => job.id)
@@ -85,13 +88,19 @@ export async function claimDeliveries(
   }
 }
 
+/** Without a deployment: whoever owns the database. */
+type ClaimDeps = Pick<WorkerDeps, 'db' | 'boss'> & Partial<Pick<WorkerDeps, 'deployment'>>
+
+/** The database is another one than a second ago, and not ours to deliver from: rolls back what was fetched. */
+class NotOurs extends Error {}
+
 export type Park = (tx: Tx, jobs: readonly HeldJob[], error: unknown) => Promise<void>
 
 /** What a claim's transaction found; `claimedAt` once there is nothing left but to commit. */
 type Claim = { claimed: ClaimedDelivery[]; claimedAt?: string }
 
 async function claim(
-  { db, boss }: Pick<WorkerDeps, 'db' | 'boss'>,
+  { db, boss, deployment }: ClaimDeps,
   wanted: JobsWanted,
   { toCommit, park }: { toCommit: Claim; park: Park | undefined },
 ): Promise<void> {
@@ -102,14 +111,15 @@ async function claim(
     try {
       await begin(tx, jobs)
     } catch (error) {
-      if (!park || isTransient(error)) throw error
+      if (!park || isTransient(error) || error instanceof NotOurs) throw error
       await sql`rollback to savepoint taken`.execute(tx)
       await park(tx, jobs, error)
     }
   })
 
   async function begin(tx: Tx, jobs: readonly HeldJob[]) {
-    const rows = await readDeliveries(tx, wanted.queue, jobs)
+    const rows = await readDeliveries(tx, { target: wanted.queue, jobs, deployment })
+    if (deployment && rows[0] && !mayDeliver(deployment, rows[0].fit)) throw new NotOurs()
     const byId = new Map(rows.map((row) => [row.messageId, row]))
     // A job without an open delivery was settled by hand or never was ours: nothing to tell.
     const orphans = jobs.filter((job) => !byId.has(job.id))
@@ -129,6 +139,12 @@ async function claim(
   }
 }
 
+type ToRead = {
+  target: string
+  jobs: readonly HeldJob[]
+  deployment: ClaimDeps['deployment'] | undefined
+}
+
 type Row = {
   messageId: string
   orderId: string
@@ -143,19 +159,26 @@ type Row = {
   document: string
   receivedAt: number
   claimedAt: string
+  fit: OwnerFit
 }
 
 // Nothing is locked: the job, which is, keeps everybody else away. `offset 0`: looked up one by one, where
 // statistics of a moment ago may make PostgreSQL read a whole table for a few hundred of its rows. Times come as
 // seconds, which cost less than text on both sides.
-async function readDeliveries(tx: Tx, target: string, jobs: readonly HeldJob[]): Promise<Row[]> {
+//
+// Whose database this is, is asked here once more: the worker's last look may have been at another one, before a
+// failover or a changed name led its new connections to a restored copy.
+async function readDeliveries(
+  tx: Tx,
+  { target, jobs, deployment = onlyDeployment }: ToRead,
+): Promise<Row[]> {
   const ids = `{${jobs.map((job) => job.id).join(',')}}`
   const { rows } = await sql<Row>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
            d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, m.kind, m.payload,
            date_part('epoch', m.created_at) as "createdAt",
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
-           now()::text as "claimedAt"
+           now()::text as "claimedAt", ${ownerFit(deployment)} as fit
       from orderwheel.deliveries d
      cross join lateral (select * from orderwheel.messages where id = d.message_id offset 0) m
      cross join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 
+import { onlyDeployment, type Deployment } from '#base/deployment.ts'
 import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
@@ -17,9 +18,12 @@ import { shareSlots } from './share-slots.ts'
 import { callSecondsAtStop } from './stop-deadline.ts'
 import { createTally } from './tally.ts'
 import { type Pump, startPump } from './target-pump.ts'
+import { watchOwner } from './watch-owner.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
-export type WorkerOptions = Omit<WorkerDeps, 'worker'> & {
+export type WorkerOptions = Omit<WorkerDeps, 'worker' | 'deployment'> & {
+  /** Default: the only one there is. */
+  deployment?: Deployment
   targets: readonly Target[]
   /** The names of those this worker calls; all when absent. */
   only?: readonly string[]
@@ -56,7 +60,8 @@ const countMs = 2_500
 export function startWorker(options: WorkerOptions): Worker {
   const { only, stopSeconds = defaultStopSeconds, db, boss, log } = options
   const worker = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`
-  const deps: WorkerDeps = { ...options, worker }
+  const deployment = options.deployment ?? onlyDeployment
+  const deps: WorkerDeps = { ...options, worker, deployment }
   const shared = {
     workerSlots: shareSlots(options.slots ?? defaultSlots),
     tally: createTally(deps),
@@ -67,6 +72,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const names = pumps.map((pump) => pump.target)
   const database = watchAnswers(3 * pollMs)
   const hasStepped = watchClock()
+  const owner = watchOwner(deps)
 
   function wake(targets: readonly string[] = []) {
     for (const pump of pumps) {
@@ -77,8 +83,9 @@ export function startWorker(options: WorkerOptions): Worker {
   /** Answers the targets with due jobs that may be called. */
   async function look(): Promise<number> {
     const known = new Map(pumps.map((pump) => [pump.target, pump.epoch()]))
-    const views = await lookAround(db, names)
+    const { fit, targets: views } = await lookAround(db, names, deployment)
     database.answered()
+    if (await owner.observe(fit)) return look()
     if (hasStepped(views[0]?.serverMs)) database.interrupted()
     for (const view of views) {
       const pump = pumps.find(({ target }) => target === view.name)

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   targets: async () => (await import('#cli/targets.ts')).targets,
   pause: async () => (await import('#cli/pause.ts')).pause,
   resume: async () => (await import('#cli/resume.ts')).resume,
+  owner: async () => (await import('#cli/owner.ts')).owner,
   keys: async () => (await import('#cli/keys.ts')).keys,
   simulate: async () => (await import('./simulate.ts')).simulate,
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 
+import { onlyDeployment } from '#base/deployment.ts'
 import type { Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -113,7 +114,9 @@ function withDatabaseUrl(environment: Environment, databaseUrl: string | undefin
   if (databaseUrl === undefined) return environment
   // What DIRECT_DATABASE_URL names is another database.
   const { directDatabase: _, ...rest } = environment
-  return { ...rest, database: { connectionString: databaseUrl } }
+  // The embedded server is this environment's, whatever it is called by now.
+  const deployment = { ...onlyDeployment, deliver: 'yes' as const }
+  return { ...rest, deployment, database: { connectionString: databaseUrl } }
 }
 
 /** Migrates, and makes the development keys valid. */

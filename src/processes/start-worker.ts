@@ -21,6 +21,7 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     ...(only ? { only } : {}),
     slots: environment.workerSlots,
     stopSeconds: environment.stopSeconds,
+    deployment: environment.deployment,
     jobsAdded: (names) => notifyJobs(...names),
     targetChanged: (name) => notifyTargets(name),
   })

@@ -1,0 +1,37 @@
+import { mayDeliver, type OwnerFit } from '#owner/owner-fit.ts'
+import { sayFit } from '#owner/say-fit.ts'
+import { claimOwnership } from '#owner/write-owner.ts'
+
+import type { WorkerDeps } from './worker-deps.ts'
+
+export type OwnerWatch = {
+  /** Told each second how the owner marker fits. Answers whether that has just changed: look again. */
+  observe(fit: OwnerFit): Promise<boolean>
+}
+
+/** Says in the log when this database is not ours to deliver from, and when it is again. Becomes the owner where nobody is. */
+export function watchOwner({ db, log, worker, deployment }: WorkerDeps): OwnerWatch {
+  const mayClaim = deployment.mayClaim && deployment.deliver !== 'no'
+  let said = sayFit({ ...deployment, deliver: 'if-owner' }, 'fits')
+
+  function tell(fit: OwnerFit) {
+    const reason = sayFit(deployment, fit)
+    if (reason === said) return
+    said = reason
+    if (!mayDeliver(deployment, fit))
+      log.warn({ reason }, 'nothing is delivered from this database')
+    else if (fit !== 'fits') log.warn({ reason }, 'delivering from a database that is not ours')
+    else log.info({ reason }, 'delivering again')
+  }
+
+  return {
+    async observe(fit) {
+      if (fit === 'no-owner' && mayClaim) {
+        await claimOwnership(db, deployment, worker)
+        return true
+      }
+      tell(fit)
+      return false
+    },
+  }
+}

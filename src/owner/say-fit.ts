@@ -1,0 +1,36 @@
+import type { Deployment } from '#base/deployment.ts'
+
+import type { OwnerFit } from './owner-fit.ts'
+
+/** Why targets may or may not be called from here, and what to do about it, as sentences. */
+export function sayFit(deployment: Deployment, fit: OwnerFit): string {
+  const { deliver, environment } = deployment
+  if (deliver === 'no') return 'ORDERWHEEL_DELIVER is no: nothing is delivered from here.'
+  if (fit === 'fits') return 'This environment owns the database.'
+  const why = sayMisfit(fit, environment)
+  if (deliver === 'yes') return `${why} ORDERWHEEL_DELIVER is yes: it is delivered all the same.`
+  return `${why} Nothing is delivered from here until somebody runs: ${takeCommand}`
+}
+
+/** What makes an environment the owner. */
+export const takeCommand = 'orderwheel owner --take --reason <why>'
+
+function sayMisfit(fit: Exclude<OwnerFit, 'fits'>, environment: string | null): string {
+  const here = environment === null ? 'this one, without a name,' : `"${environment}"`
+  switch (fit) {
+    case 'no-owner':
+      return `Nobody owns this database, and ${here} takes none by itself, not being production.`
+    case 'cluster':
+      return 'This database was restored or copied from another PostgreSQL cluster.'
+    case 'database':
+      return 'This database is a copy of another one of this cluster.'
+    case 'renamed':
+      return 'This database was renamed, or copied from one with another name.'
+    case 'copied':
+      return 'The data of this database was restored or copied from another one.'
+    case 'environment':
+      return `Another environment owns this database, not ${here.replace(/,$/, '')}.`
+    default:
+      return fit satisfies never
+  }
+}
