@@ -10,6 +10,8 @@ export type Command = {
   /** A sentence for the list of commands. */
   summary: string
   help: string
+  /** The help of one of its actions, when these arguments name one. */
+  helpOf?(args: string[]): string | undefined
   /** Answers the exit code. Throws `usage` for arguments it does not take. */
   run(args: string[], context: Context): Promise<number>
 }

@@ -20,6 +20,6 @@ export async function readReport(db: Db, which: string): Promise<OrderReport> {
   throw new OrderwheelError('not-found', `There is no order with the id or externalId "${which}".`)
 }
 
-function isUuid(text: string): boolean {
+export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }

@@ -2,8 +2,12 @@ import type pg from 'pg'
 
 import type { Log } from '#base/log.ts'
 
-/** The api rings the relay; the relay, the workers and operators ring the workers, naming targets. */
-export type Channel = 'orderwheel_outbox' | 'orderwheel_jobs' | 'orderwheel_targets'
+/** The api rings the relay; the relay, the workers and operators ring the workers, naming targets or replays. */
+export type Channel =
+  | 'orderwheel_outbox'
+  | 'orderwheel_jobs'
+  | 'orderwheel_targets'
+  | 'orderwheel_replays'
 
 /**
  * A coalesced notification in a transaction of its own. Never send one inside an order's transaction:

@@ -18,6 +18,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('#cli/check.ts')).check,
   status: async () => (await import('#cli/status.ts')).status,
   order: async () => (await import('#cli/order.ts')).order,
+  'dead-letters': async () => (await import('#cli/dead-letters.ts')).deadLetters,
+  replays: async () => (await import('#cli/replays.ts')).replays,
   targets: async () => (await import('#cli/targets.ts')).targets,
   pause: async () => (await import('#cli/pause.ts')).pause,
   resume: async () => (await import('#cli/resume.ts')).resume,
@@ -49,12 +51,18 @@ async function main(args: string[]): Promise<number> {
 async function dispatch([name, ...args]: string[]): Promise<number> {
   if (name === '--version' || name === '-v') return print(await version())
   if (name === '--help' || name === '-h' || name === 'help')
-    return print(args[0] === undefined ? await help() : (await loadCommand(args[0])).help)
+    return print(args[0] === undefined ? await help() : await helpOf(args))
   const command = await loadCommand(name)
-  if (args.includes('--help') || args.includes('-h')) return print(command.help)
+  if (args.includes('--help') || args.includes('-h'))
+    return print(command.helpOf?.(args) ?? command.help)
   // For people who copied .env.example; what is set already counts more.
   if (existsSync('.env')) process.loadEnvFile('.env')
   return command.run(args, { environment: readEnvironment(), print, warn })
+}
+
+async function helpOf([name, ...args]: string[]): Promise<string> {
+  const command = await loadCommand(name)
+  return command.helpOf?.(args) ?? command.help
 }
 
 async function loadCommand(name: string | undefined): Promise<Command> {
@@ -95,7 +103,7 @@ async function help(): Promise<string> {
     '',
     'Usage: orderwheel <command>',
     '',
-    ...loaded.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`),
+    ...loaded.map(({ name, summary }) => `  ${name.padEnd(13)} ${summary}`),
     '',
     'orderwheel <command> --help says more; orderwheel --version says which.',
   ].join('\n')

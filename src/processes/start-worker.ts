@@ -1,6 +1,7 @@
 import { directDatabaseOf } from '#base/environment.ts'
 import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
+import { type Replaying, startReplaying } from '#dead-letters/run-replays.ts'
 import { startWorker as run, type Worker } from '#deliveries/run-worker.ts'
 
 import { openQueues } from './open-queues.ts'
@@ -26,16 +27,30 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
     targetChanged: (name) => notifyTargets(name),
   })
   setting.run.add({ name: 'worker', stage: 'work', stop: () => worker.stop() })
+  const replaying = startReplaying({ db, boss, log })
+  setting.run.add({ name: 'replays', stage: 'work', stop: () => replaying.stop() })
   const listener = listen({
     connection: directDatabaseOf(environment),
-    channels: ['orderwheel_jobs', 'orderwheel_targets'],
+    channels: ['orderwheel_jobs', 'orderwheel_targets', 'orderwheel_replays'],
     onNotification(names, channel) {
       if (channel === 'orderwheel_jobs') worker.wake(names.split(',').filter(Boolean))
+      else if (channel === 'orderwheel_replays') replaying.wake()
       else worker.refresh()
     },
     applicationName: 'orderwheel-worker-listen',
     log,
   })
   setting.run.add({ name: 'listener of worker', stage: 'work', stop: () => listener.close() })
-  return worker
+  return drainingBoth(worker, replaying)
+}
+
+/** What a running replay is about to give a job again is there, too, for a worker that ends when nothing is. */
+function drainingBoth(worker: Worker, replaying: Replaying): Worker {
+  return {
+    ...worker,
+    async drained(signal) {
+      await replaying.drained(signal)
+      await worker.drained(signal)
+    },
+  }
 }

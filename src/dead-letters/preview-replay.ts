@@ -1,0 +1,117 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+import type { CircuitState } from '#database/tables.ts'
+import { hasQueue } from '#queues/jobs.ts'
+
+import { isMeant, type LetterFilter } from './letter-filter.ts'
+
+/** What a replay would do if it was asked for now. */
+export type Preview = {
+  /** Open dead letters that are meant. */
+  total: number
+  /** More of them, which a running replay is going to get to already. */
+  listed: number
+  /** Of those named by their ids: how many somebody decided on. */
+  closed: number
+  /** Of `total`: how many are kept from retention. */
+  held: number
+  /** The largest first, 100 at most. */
+  groups: PreviewGroup[]
+  targets: PreviewTarget[]
+}
+
+export type PreviewGroup = {
+  target: string
+  groupId: string
+  status: number | null
+  error: string
+  deadLetters: number
+  firstAt: Date
+  lastAt: Date
+}
+
+export type PreviewTarget = {
+  target: string
+  deadLetters: number
+  /** Where it is told; null: only its code knows. */
+  address: string | null
+  hasQueue: boolean
+  /** Whether the process that started last has it in its configuration. */
+  isConfigured: boolean
+  paused: { by: string | null; reason: string | null; until: Date | null } | null
+  circuit: CircuitState
+  circuitReason: string | null
+}
+
+/** Counts what a replay or a discard would get, where it would go, and whether that is being called. */
+export async function previewReplay(db: Db, filter: LetterFilter): Promise<Preview> {
+  const found = await readGroups(db, filter)
+  const perTarget = Map.groupBy(found, ({ group }) => group.target)
+  const targets = await readTargets(db, [...perTarget.keys()])
+  return {
+    total: sumOf(found, ({ group }) => group.deadLetters),
+    listed: sumOf(found, ({ listed }) => listed),
+    closed: filter.ids ? await countClosed(db, filter) : 0,
+    held: sumOf(found, ({ held }) => held),
+    groups: found
+      .map(({ group }) => group)
+      .filter(({ deadLetters }) => deadLetters > 0)
+      .slice(0, 100),
+    targets: targets.map((target) => ({
+      ...target,
+      deadLetters: sumOf(perTarget.get(target.target) ?? [], ({ group }) => group.deadLetters),
+    })),
+  }
+}
+
+function sumOf(found: readonly Found[], count: (one: Found) => number): number {
+  return found.reduce((sum, one) => sum + count(one), 0)
+}
+
+type Found = { group: PreviewGroup; listed: number; held: number }
+
+async function readGroups(db: Db, filter: LetterFilter): Promise<Found[]> {
+  const { rows } = await sql<PreviewGroup & { listed: number; held: number }>`
+    with listed as (
+      select distinct i.letter_id
+        from orderwheel.replays r
+        join orderwheel.replay_items i on i.replay_id = r.id and i.state = 'waiting'
+       where r.state = 'running'
+    )
+    select l.target, l.group_id as "groupId", min(l.status) as status,
+           min(coalesce(l.code, l.failure)) as error,
+           (count(*) - count(listed.letter_id))::int as "deadLetters", count(listed.letter_id)::int as listed,
+           (count(l.held_at) filter (where listed.letter_id is null))::int as held,
+           min(l.died_at) as "firstAt", max(l.died_at) as "lastAt"
+      from orderwheel.dead_letters l
+      left join listed on listed.letter_id = l.id
+     where l.resolved_at is null and ${isMeant(filter)}
+     group by l.target, l.group_id
+     order by count(*) desc, l.target, l.group_id`.execute(db)
+  return rows.map(({ listed, held, ...group }) => ({ listed, held, group }))
+}
+
+async function countClosed(db: Db, filter: LetterFilter): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int from orderwheel.dead_letters l
+     where l.resolved_at is not null and ${isMeant(filter)}`.execute(db)
+  return rows[0]?.count ?? 0
+}
+
+// Each process that starts declares all its targets in one statement: what has an older time was left out since.
+async function readTargets(
+  db: Db,
+  names: readonly string[],
+): Promise<Omit<PreviewTarget, 'deadLetters'>[]> {
+  const { rows } = await sql<Omit<PreviewTarget, 'deadLetters'>>`
+    select n.name as target, t.address, ${hasQueue(sql.ref('n.name'))} as "hasQueue",
+           coalesce(t.declared_at = (select max(declared_at) from orderwheel.targets), false) as "isConfigured",
+           case when t.paused_at is not null and coalesce(t.paused_until > now(), true) then
+             json_build_object('by', t.paused_by, 'reason', t.pause_reason, 'until', t.paused_until) end as paused,
+           coalesce(t.circuit, 'closed') as circuit, t.circuit_reason as "circuitReason"
+      from unnest(${names}::text[]) as n(name)
+      left join orderwheel.targets t on t.name = n.name
+     order by n.name`.execute(db)
+  return rows
+}

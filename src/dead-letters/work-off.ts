@@ -1,0 +1,126 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+import type { DeliveryState } from '#database/tables.ts'
+import {
+  type DeadDelivery,
+  lockOrders,
+  reviveDeliveries,
+  skipDeliveries,
+} from '#deliveries/decide-many.ts'
+import { hasQueue } from '#queues/jobs.ts'
+import type { Boss } from '#queues/open-boss.ts'
+
+import { type ClosedLetter, sayClosed } from './say-closed.ts'
+import type { TakenReplay } from './take-replay.ts'
+
+export type WorkedOff = {
+  done: { position: number; note: string | null }[]
+  refused: { position: number; reason: string }[]
+  /** That got jobs. */
+  targets: string[]
+}
+
+/** Replays or discards the dead letters at these places of a replay's list, as far as nobody else decided on them. */
+export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<WorkedOff> {
+  await lockOrders(tx, await findOrders(tx, taken))
+  // A statement of its own, after the lock: it sees what was decided while we waited for it.
+  const items = (await readItems(tx, taken)).map((item) => ({
+    ...item,
+    refusal: findRefusal(item, taken.action),
+  }))
+  const refused = items.flatMap(({ position, refusal }) =>
+    refusal === undefined ? [] : [{ position, reason: refusal }],
+  )
+  const open = items.filter(({ refusal }) => refusal === undefined)
+  await closeLetters(tx, taken, open)
+  const targets =
+    taken.action === 'replay'
+      ? await reviveDeliveries(tx, boss, open)
+      : await skipDeliveries(tx, boss, open)
+  const waiting = taken.action === 'replay' ? await findWaiting(tx, taken) : new Set()
+  const done = open.map(({ position }) => ({
+    position,
+    note: waiting.has(position) ? 'It waits for what its order has to be told first.' : null,
+  }))
+  return { done, refused, targets }
+}
+
+async function findOrders(tx: Tx, { id, positions }: TakenReplay): Promise<string[]> {
+  const { rows } = await sql<{ orderId: string }>`
+    select distinct l.order_id as "orderId"
+      from orderwheel.replay_items i join orderwheel.dead_letters l on l.id = i.letter_id
+     where i.replay_id = ${id} and i.position = any(${positions}::int[])`.execute(tx)
+  return rows.map(({ orderId }) => orderId)
+}
+
+type Item = DeadDelivery & {
+  position: number
+  letterId: string
+  /** Null: it is gone, with its order or by its retention. */
+  target: string | null
+  state: DeliveryState
+  hasQueue: boolean
+  closed: ClosedLetter | null
+}
+
+async function readItems(tx: Tx, { id, positions }: TakenReplay) {
+  const { rows } = await sql<Item & { resolvedAt: Date | null; resolvedBy: string | null }>`
+    select i.position, i.letter_id as "letterId", l.message_id as "messageId", l.target,
+           l.order_id as "orderId", d.state, ${hasQueue(sql.ref('l.target'))} as "hasQueue",
+           case when l.resolved_at is not null then json_build_object(
+             'resolution', l.resolution, 'at', l.resolved_at, 'by', l.resolved_by,
+             'comment', l.comment, 'replayId', l.replay_id) end as closed
+      from orderwheel.replay_items i
+      left join orderwheel.dead_letters l on l.id = i.letter_id
+      left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
+     where i.replay_id = ${id} and i.position = any(${positions}::int[])
+     order by i.position`.execute(tx)
+  return rows
+}
+
+function findRefusal(item: Item, action: TakenReplay['action']): string | undefined {
+  const { target, closed, state } = item
+  if (target === null) return 'It is gone: its order was deleted, or its time was over.'
+  if (closed) return sayClosed(closed)
+  if (state !== 'dead') return `Its delivery is ${state}, not dead.`
+  if (action === 'replay' && !item.hasQueue)
+    return `The target ${target} has no queue: no relay or worker with it in its configuration has started.`
+  return undefined
+}
+
+async function closeLetters(
+  tx: Tx,
+  { id, action, who, reason }: TakenReplay,
+  items: readonly { letterId: string }[],
+): Promise<void> {
+  if (items.length === 0) return
+  await tx
+    .updateTable('orderwheel.dead_letters')
+    .set({
+      resolution: action === 'replay' ? 'replayed' : 'discarded',
+      resolved_at: sql<Date>`now()`,
+      resolved_by: who,
+      comment: reason,
+      replay_id: id,
+    })
+    .where(
+      'id',
+      'in',
+      items.map(({ letterId }) => letterId),
+    )
+    .execute()
+}
+
+/** The places of those that were replayed and have no job yet. */
+async function findWaiting(tx: Tx, { id, positions }: TakenReplay): Promise<Set<number>> {
+  const { rows } = await sql<{ position: number }>`
+    select i.position
+      from orderwheel.replay_items i
+      join orderwheel.dead_letters l on l.id = i.letter_id and l.replay_id = i.replay_id
+      join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
+     where i.replay_id = ${id} and i.position = any(${positions}::int[]) and d.state = 'waiting'`.execute(
+    tx,
+  )
+  return new Set(rows.map(({ position }) => position))
+}

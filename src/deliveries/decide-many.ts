@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+import type { Boss } from '#queues/open-boss.ts'
+import { unburyJobs } from '#queues/replace-jobs.ts'
+
+import { inTheWayOf, releaseWaiting, toldEnough } from './release-waiting.ts'
+
+/** A dead delivery. */
+export type DeadDelivery = { messageId: string; target: string; orderId: string }
+
+/**
+ * Locks everything in these orders that is open or that a person has to decide on, in the one order in which every
+ * transaction locks deliveries (see lockDeliveries): what is decided on, what waits for it, and what it would have
+ * to wait for.
+ */
+export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<void> {
+  await sql`
+    select from orderwheel.deliveries
+     where order_id = any(${[...new Set(orderIds)]}::uuid[]) and state not in ${toldEnough}
+     order by message_id, target
+       for update`.execute(tx)
+}
+
+/**
+ * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. One that has
+ * something in its way, an earlier message of its order for the same target say, waits for that first. Answers the
+ * targets that got jobs.
+ */
+export async function reviveDeliveries(
+  tx: Tx,
+  boss: Boss,
+  dead: readonly DeadDelivery[],
+): Promise<string[]> {
+  if (dead.length === 0) return []
+  await sql`
+    update orderwheel.deliveries d
+       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0
+      from ${listed(dead)} where ${isListed}`.execute(tx)
+  // Only now: of two that died, the later has to wait for the earlier.
+  await sql`
+    update orderwheel.deliveries b set awaited = true
+      from orderwheel.deliveries d, ${listed(dead)}
+     where ${isListed} and not b.awaited and ${inTheWayOf('d')}`.execute(tx)
+  return releaseWaiting(tx, boss, orderIdsOf(dead))
+}
+
+/** Gives dead deliveries up for good, as above; answers the targets of what had waited for them and got jobs. */
+export async function skipDeliveries(
+  tx: Tx,
+  boss: Boss,
+  dead: readonly DeadDelivery[],
+): Promise<string[]> {
+  if (dead.length === 0) return []
+  await sql`
+    update orderwheel.deliveries d set state = 'skipped', settled_at = now(), edited = null
+      from ${listed(dead)} where ${isListed}`.execute(tx)
+  for (const [queue, skipped] of Map.groupBy(dead, ({ target }) => target))
+    await unburyJobs(tx, boss, { queue, ids: skipped.map(({ messageId }) => messageId) })
+  return releaseWaiting(tx, boss, orderIdsOf(dead))
+}
+
+function listed(dead: readonly DeadDelivery[]) {
+  const messageIds = dead.map(({ messageId }) => messageId)
+  const targets = dead.map(({ target }) => target)
+  return sql`unnest(${messageIds}::uuid[], ${targets}::text[]) as listed(message_id, target)`
+}
+
+const isListed = sql`d.message_id = listed.message_id and d.target = listed.target`
+
+function orderIdsOf(dead: readonly DeadDelivery[]): string[] {
+  return [...new Set(dead.map(({ orderId }) => orderId))]
+}
