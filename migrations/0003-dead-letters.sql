@@ -20,7 +20,15 @@ alter table orderwheel.dead_letters
   add column held_by     text        check (length(held_by) <= 200),
   add column hold_reason text        check (length(hold_reason) <= 2000),
   add check ((held_at is null) = (held_by is null) and (held_at is null) = (hold_reason is null));
-create index dead_letters_groups on orderwheel.dead_letters (target, group_id, died_at, id) where resolved_at is null;
+-- Each is an order in which somebody reads letters page by page: a person's next fifty among a million.
+drop index orderwheel.dead_letters_open;
+create index dead_letters_open on orderwheel.dead_letters (target, died_at, id) where resolved_at is null;
+create index dead_letters_open_newest on orderwheel.dead_letters (died_at, id) where resolved_at is null;
+create index dead_letters_groups on orderwheel.dead_letters (group_id, died_at, id) include (target) where resolved_at is null;
+create index dead_letters_newest on orderwheel.dead_letters (died_at, id);
+create index dead_letters_closed_newest on orderwheel.dead_letters (resolved_at, id) where resolved_at is not null;
+create index dead_letters_closed_groups on orderwheel.dead_letters (group_id, resolved_at, id) where resolved_at is not null;
+-- For the retention: what is held is not looked at each time.
 create index dead_letters_closed on orderwheel.dead_letters (target, resolved_at) where resolved_at is not null and held_at is null;
 comment on column orderwheel.dead_letters.status is 'What the target answered last: an HTTP status or SMTP reply code; null: no answer.';
 comment on column orderwheel.dead_letters.code is 'The error''s code in that answer, for example UNKNOWN_SKU.';
@@ -50,13 +58,14 @@ drop view orderwheel.dead_letter_groups;
 create view orderwheel.dead_letter_groups as
 select g.target, g.group_id, l.status, l.code, coalesce(l.code, l.failure) as error,
        g.dead_letters, g.first_at, g.last_at
-  from (select target, group_id, count(*) as dead_letters, min(died_at) as first_at, max(died_at) as last_at
+  from (select group_id, min(target) as target, count(*) as dead_letters, min(died_at) as first_at, max(died_at) as last_at
           from orderwheel.dead_letters
          where resolved_at is null
-         group by target, group_id) g
+         group by group_id) g
  cross join lateral (select status, code, failure
                        from orderwheel.dead_letters l
-                      where l.target = g.target and l.group_id = g.group_id and l.resolved_at is null
+                      where l.group_id = g.group_id and l.resolved_at is null
+                      order by died_at desc, id desc
                       limit 1) l;
 comment on view orderwheel.dead_letter_groups is 'Dead letters nobody has decided on, by target and kind of failure: orderwheel dead-letters groups. Counts in an index.';
 comment on column orderwheel.dead_letter_groups.target is 'The target.';
