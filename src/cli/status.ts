@@ -1,6 +1,6 @@
 import { printable, printableJson } from '#base/printable.ts'
 import { readOwner } from '#owner/read-owner.ts'
-import { readStatus, type Status } from '#status/read-status.ts'
+import { readStatus, type Precision, type Status } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
 import { describeCircuit, describePause } from './describe-calling.ts'
@@ -30,7 +30,7 @@ function describe({ at, relay, targets }: Status): string {
   const oldest =
     relay.oldestSeconds === null ? '' : `, oldest ${formatDuration(relay.oldestSeconds)}`
   const refused = relay.refused === 0 ? '' : `, ${relay.refused} refused: see orderwheel.outbox`
-  const relayLine = `Relay: ${relay.waiting} waiting${oldest}${refused}`
+  const relayLine = `Relay: ${formatCount(relay.waiting, relay.isEstimated ? 'estimated' : 'exact')} waiting${oldest}${refused}`
   if (targets.length === 0) return `${relayLine}\n\nNo targets yet: no worker or relay has started.`
   const head = [
     'target',
@@ -46,15 +46,30 @@ function describe({ at, relay, targets }: Status): string {
   ]
   const rows = targets.map((target) => [
     target.target,
-    target.waiting,
-    target.queued,
-    target.active,
-    target.retrying,
+    formatCount(target.waiting, target.openCounts),
+    formatCount(target.queued, target.openCounts),
+    formatCount(target.active, target.openCounts),
+    formatCount(target.retrying, target.openCounts),
     target.deliveredPerMinute,
     target.oldestSeconds === null ? '-' : formatDuration(target.oldestSeconds),
-    target.deadLetters,
+    formatCount(target.deadLetters, target.deadLetterCounts),
     describeCircuit(target.circuit, at),
     describePause(target.paused, at),
   ])
   return `${relayLine}\n\n${formatTable([head, ...rows])}`
+}
+
+/** `7`; `~1 000 000` as a worker last counted; `10 001+` when none has. */
+function formatCount(count: number, precision: Precision): number | string {
+  const digits = String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ')
+  switch (precision) {
+    case 'exact':
+      return count
+    case 'estimated':
+      return `~${digits}`
+    case 'at-least':
+      return `${digits}+`
+    default:
+      return precision satisfies never
+  }
 }

@@ -20,6 +20,7 @@ export type Tables = {
     fingerprint: Buffer
     document: Json
     received_at: Generated<Date>
+    forgotten_at: Date | null
   }
   'orderwheel.outbox': {
     position: GeneratedAlways<string>

@@ -6,6 +6,7 @@ import { repeatPass } from '#base/repeat-pass.ts'
 import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
 import { forgetOldCounts } from '#limits/count-attempts.ts'
+import { countBacklogs } from '#limits/count-backlogs.ts'
 import { forgetOldChanges } from '#limits/forget-old-changes.ts'
 import { reapLeases } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#base/lost-after.ts'
@@ -126,6 +127,8 @@ export function startWorker(options: WorkerOptions): Worker {
   const counting = repeatPass(shared.tally.writeDown, { everyMs: countMs, onError })
   const poll = repeatPass(look, { everyMs: pollMs, onError })
   const sweeping = repeatPass(sweep, { everyMs: strandedMs, onError })
+  // Apart from the sweep: a backlog that takes longer to count than a statement may take must not end it.
+  const backlogs = repeatPass(() => countBacklogs(db), { everyMs: strandedMs, onError })
   poll.runNow()
   let stopped: Promise<void> | undefined
   log.info({ targets: names }, 'worker started')
@@ -143,7 +146,7 @@ export function startWorker(options: WorkerOptions): Worker {
   async function stopAll() {
     const calls = AbortSignal.timeout(Math.round(callSecondsAtStop(stopSeconds) * 1_000))
     const settling = AbortSignal.timeout(Math.round(stopSeconds * 1_000))
-    const loops = [poll, sweeping, counting].map((loop) => loop.stop())
+    const loops = [poll, sweeping, backlogs, counting].map((loop) => loop.stop())
     await Promise.all(pumps.map((pump) => pump.stop({ calls, settling })))
     const last = () => shared.tally.writeDown().catch(onError)
     // A pass may hang in a database that does not answer; it writes nothing that matters.

@@ -174,19 +174,43 @@ test('shared limits come to a database with a history: what is open is counted a
   expect(await place()).toEqual(before)
 })
 
-test('every table, column and view says what it holds', async () => {
+test('everything in the schema says what it is for: tables, columns, indexes, rules, functions, the role', async () => {
   await migrateDatabase(database.connection, log)
 
+  // A check of one column and a primary key say themselves what they are for. What a month's partition has is the whole's.
   const found = await sql<{ what: string }>`
-    select c.relname as what
-      from pg_class c
-     where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'p', 'v')
-       and obj_description(c.oid) is null
+    with ours as (
+      select * from pg_class
+       where relnamespace = 'orderwheel'::regnamespace and not relispartition
+    )
+    select format('%s %s', relkind, relname) as what from ours
+     where relkind in ('r', 'p', 'v', 'm', 'i', 'I', 'S', 'f', 'c') and obj_description(oid, 'pg_class') is null
+       and not exists (select from pg_index i where i.indexrelid = ours.oid and i.indisprimary)
     union all
-    select c.relname || '.' || a.attname
-      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'p', 'v')
-       and col_description(c.oid, a.attnum) is null`.execute(database.db)
+    select format('column %s.%s', c.relname, a.attname)
+      from ours c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relkind in ('r', 'p', 'v', 'm') and col_description(c.oid, a.attnum) is null
+    union all
+    select format('constraint %s on %s', conname, relname)
+      from pg_constraint join ours c on c.oid = conrelid
+     where (contype in ('u', 'f', 'x') or contype = 'c' and cardinality(conkey) > 1)
+       and obj_description(pg_constraint.oid, 'pg_constraint') is null
+    union all
+    select format('trigger %s on %s', tgname, relname)
+      from pg_trigger t join ours c on c.oid = tgrelid
+     where not tgisinternal and obj_description(t.oid, 'pg_trigger') is null
+    union all
+    select format('function %s', proname) from pg_proc
+     where pronamespace = 'orderwheel'::regnamespace and obj_description(oid, 'pg_proc') is null
+    union all
+    select format('type %s', typname) from pg_type
+     where typnamespace = 'orderwheel'::regnamespace and typtype in ('e', 'd') and obj_description(oid, 'pg_type') is null
+    union all
+    select 'schema' where obj_description('orderwheel'::regnamespace, 'pg_namespace') is null
+    union all
+    select 'role' where shobj_description((select oid from pg_roles where rolname = 'orderwheel_reader'), 'pg_authid') is null`.execute(
+    database.db,
+  )
   expect(found.rows).toEqual([])
 })
 
