@@ -298,6 +298,10 @@ comment on index orderwheel.dead_letters_order is 'The letters of an order: orde
 comment on index orderwheel.dead_letters_open is 'Letters nobody has decided on, the oldest first: lists, and stuck_deliveries.';
 comment on index orderwheel.dead_letters_groups is 'dead_letter_groups and target_health count in it without reading the table; a group''s letters, the oldest first, for a replay.';
 comment on index orderwheel.dead_letters_closed is 'Closed letters by age, for their retention; held ones are not in it.';
+comment on index orderwheel.dead_letters_open_newest is 'Letters nobody has decided on, page by page, the newest first.';
+comment on index orderwheel.dead_letters_newest is 'All letters, page by page, the newest first.';
+comment on index orderwheel.dead_letters_closed_newest is 'Closed letters, page by page, the newest first.';
+comment on index orderwheel.dead_letters_closed_groups is 'Closed letters of a group.';
 comment on index orderwheel.replays_pkey is 'A replay by id.';
 comment on index orderwheel.replays_open is 'Replays that a worker has to go on with.';
 comment on index orderwheel.replay_items_pkey is 'A replay''s list in its order.';
