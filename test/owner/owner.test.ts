@@ -1,10 +1,7 @@
-import { Writable } from 'node:stream'
-
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { onlyDeployment, type Deployment } from '#base/deployment.ts'
-import { createLog } from '#base/log.ts'
 import { openDatabase } from '#database/open-database.ts'
 import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
 import { readOwner } from '#owner/read-owner.ts'
@@ -12,6 +9,7 @@ import { takeOwnership } from '#owner/take-ownership.ts'
 import { claimOwnership } from '#owner/write-owner.ts'
 
 import { eventually } from '../support/eventually.ts'
+import { memoryLog } from '../support/memory-log.ts'
 import { onServer } from '../support/test-database.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 
@@ -193,15 +191,4 @@ async function placeRelayed() {
   const placed = await shop.placeOrder()
   await shop.relay()
   return placed
-}
-
-function memoryLog() {
-  let text = ''
-  const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      text += chunk.toString()
-      done()
-    },
-  })
-  return { log: createLog('worker', 'info', stream), lines: () => text }
 }

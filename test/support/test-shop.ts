@@ -13,7 +13,7 @@ import { drainOutbox } from '#relay/run-relay.ts'
 import { type Target, targetDefaults } from '#targets/target.ts'
 
 import { letTimePass } from './let-time-pass.ts'
-import { testDatabase } from './test-database.ts'
+import { testDatabase, type TestDatabase } from './test-database.ts'
 
 /** A target whose answers the test decides. */
 export function testTarget(name: string, options: Partial<Target> = {}): Target {
@@ -29,9 +29,9 @@ export function testTarget(name: string, options: Partial<Target> = {}): Target 
 
 const silent = createLog('test', 'silent')
 
-/** A database with queues for these targets, and what a test needs to send orders through them. */
-export async function openTestShop(targets: Target[], routes?: Routes) {
-  const database = await testDatabase()
+/** A database (one of its own by default) with queues for these targets, and what a test needs to send orders through them. */
+export async function openTestShop(targets: Target[], routes?: Routes, given?: TestDatabase) {
+  const database = given ?? (await testDatabase())
   const { db, pool } = database
   const boss = await openBoss({ pool, supervise: false, name: 'test', log: silent })
   await declareQueues(boss, targets)
