@@ -23,10 +23,13 @@ export type ReplayRequest = {
   ratePerSecond: number
 }
 
+/** Who was first, and when (ISO 8601). */
+export type FirstOne = { by: string; at: string; replayId?: string }
+
 export type Requested =
   | { kind: 'requested'; id: string; total: number }
   /** Nothing that is meant is open. `why`: a sentence, when there is more to say than that. */
-  | { kind: 'nothing'; why: string | null }
+  | { kind: 'nothing'; why: string | null; who: FirstOne | null }
   | { kind: 'too-many' }
 
 /**
@@ -64,7 +67,7 @@ export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Req
   const [row] = rows
   if (row?.id) return { kind: 'requested', id: row.id, total: row.total }
   if (row?.matching) return { kind: 'too-many' }
-  return { kind: 'nothing', why: await whyNothing(tx, filter) }
+  return { kind: 'nothing', ...(await whyNothing(tx, filter)) }
 }
 
 /** SQL that says of a dead letter `l` that a running replay is going to get to it. */
@@ -78,11 +81,15 @@ export function announceReplay(db: Db, id: string): Promise<void> {
   return notifyOnce(db, 'orderwheel_replays', [id])
 }
 
+type WhyNothing = { why: string | null; who: FirstOne | null }
+
+const nobody: WhyNothing = { why: null, who: null }
+
 /** Whose list they are on, or, when they were named, who decided on them and when. */
-async function whyNothing(tx: Tx, filter: LetterFilter): Promise<string | null> {
+async function whyNothing(tx: Tx, filter: LetterFilter): Promise<WhyNothing> {
   const listed = await findList(tx, filter)
   if (listed) return listed
-  if (!filter.ids) return null
+  if (!filter.ids) return nobody
   const { rows } = await sql<{ closed: ClosedLetter }>`
     select json_build_object('resolution', l.resolution, 'at', l.resolved_at, 'by', l.resolved_by,
                              'comment', l.comment, 'replayId', l.replay_id) as closed
@@ -90,18 +97,26 @@ async function whyNothing(tx: Tx, filter: LetterFilter): Promise<string | null> 
      where l.resolved_at is not null and ${isMeant(filter)}
      limit 2`.execute(tx)
   const [one, another] = rows
-  if (!one) return null
-  return another ? 'All of them are closed by now.' : sayClosed(one.closed)
+  if (!one) return nobody
+  if (another) return { why: 'All of them are closed by now.', who: null }
+  const { by, at, replayId } = one.closed
+  const who = { by: by ?? 'somebody', at: new Date(at).toISOString() }
+  return { why: sayClosed(one.closed), who: replayId === null ? who : { ...who, replayId } }
 }
 
-async function findList(tx: Tx, filter: LetterFilter): Promise<string | undefined> {
-  const { rows } = await sql<{ id: string; action: ReplayAction; by: string; at: Date }>`
-    select r.id, r.action, r.requested_by as by, r.created_at as at
+async function findList(tx: Tx, filter: LetterFilter): Promise<WhyNothing | undefined> {
+  const { rows } = await sql<{ id: string; by: string; at: Date }>`
+    select r.id, r.requested_by as by, r.created_at as at
       from orderwheel.dead_letters l
       join orderwheel.replay_items i on i.letter_id = l.id and i.state = 'waiting'
       join orderwheel.replays r on r.id = i.replay_id and r.state = 'running'
      where l.resolved_at is null and ${isMeant(filter)}
      limit 1`.execute(tx)
   const [list] = rows
-  return list && `${list.by} asked for that at ${shortUtc(list.at)}: see replay ${list.id}.`
+  if (!list) return undefined
+  const { id, by, at } = list
+  return {
+    why: `${by} asked for that at ${shortUtc(at)}: see replay ${id}.`,
+    who: { by, at: at.toISOString(), replayId: id },
+  }
 }

@@ -16,6 +16,8 @@ import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
+import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
+import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
 import { addProblemRoutes } from './problem-routes.ts'
@@ -63,6 +65,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
+  addOpsLetterDecisionsRoutes(app, { db, requires })
+  addOpsReplaysRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
   await serveDocs(app)

@@ -3,10 +3,11 @@ import type { FastifyInstance } from 'fastify'
 
 import { orderSchemas } from './order-answers.ts'
 import { Problem } from './problem-routes.ts'
+import { replaySchemas } from './replay-answers.ts'
 
 /** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const schema of [Problem, ...orderSchemas]) app.addSchema(schema)
+  for (const schema of [Problem, ...orderSchemas, ...replaySchemas]) app.addSchema(schema)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -21,6 +22,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       servers: [{ url: '/' }],
       tags: [
         { name: 'orders', description: 'Placing orders and following them.' },
+        { name: 'operations', description: 'What operators do, as with the commands.' },
         { name: 'health', description: 'For load balancers.' },
       ],
       components: {

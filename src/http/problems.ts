@@ -8,10 +8,14 @@ export const problems = {
   'missing-scope': [403, 'The API key may not do this'],
   'not-found': [404, 'Nothing here'],
   'order-not-found': [404, 'No such order'],
+  'dead-letter-not-found': [404, 'No such dead letter'],
+  'replay-not-found': [404, 'No such replay'],
   'method-not-allowed': [405, 'This path does not answer this method'],
   'request-timeout': [408, 'The request did not arrive in time'],
   'order-exists': [409, 'An order with this externalId exists'],
-  'request-in-progress': [409, 'This order is being written by another request'],
+  'request-in-progress': [409, 'The same is being written by another request'],
+  'nothing-to-replay': [409, 'No open dead letter is meant'],
+  'replay-not-open': [409, 'The replay is not in a state for that'],
   'body-too-large': [413, 'The body is larger than 256 KiB'],
   'uri-too-long': [414, 'The path is too long'],
   'unsupported-media-type': [415, 'The body must be application/json'],
@@ -19,6 +23,7 @@ export const problems = {
   'invalid-order': [422, 'The order breaks at least one rule'],
   'invalid-body': [422, 'The body breaks at least one rule'],
   'invalid-query': [422, 'The query breaks at least one rule'],
+  'too-many-dead-letters': [422, 'More dead letters than one list takes'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used with another body'],
   'rate-limited': [429, 'Too many requests with this API key'],
   'intake-overloaded': [429, 'More orders arrive than can be stored'],
@@ -42,6 +47,10 @@ export type ProblemMembers = {
   errors?: readonly ProblemPart[]
   /** `order-exists`: the order that is there. */
   orderId?: string
+  /** `nothing-to-replay`: who was first, and when. */
+  by?: string
+  at?: string
+  replayId?: string
   /** `internal-error`: what to look for in the log. */
   requestId?: string
 }

@@ -88,7 +88,7 @@ export async function send(url: string, init: RequestInit = {}): Promise<Answer>
 }
 
 /** Asked outside the transaction that holds the lock: inside one, the view does not change. */
-export async function someoneWaitsForALock({ pool }: TestApi): Promise<boolean> {
+export async function someoneWaitsForALock({ pool }: Pick<TestApi, 'pool'>): Promise<boolean> {
   const { rows } = await pool.query(
     `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
   )

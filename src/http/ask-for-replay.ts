@@ -1,0 +1,61 @@
+import { printable } from '#base/printable.ts'
+import type { Tx } from '#database/open-database.ts'
+import type { LetterFilter } from '#dead-letters/letter-filter.ts'
+import { readReplay } from '#dead-letters/read-replays.ts'
+import { mostItems, type ReplayRequest, requestReplay } from '#dead-letters/request-replay.ts'
+
+import type { Answer } from './answer-once.ts'
+import { HttpProblem } from './http-problem.ts'
+import { replayAnswer } from './replay-answers.ts'
+
+/** Writes the list and answers 202 with it. Throws the problem that says why there is nothing on it. */
+export async function askForReplay(
+  tx: Tx,
+  request: ReplayRequest,
+): Promise<Answer<ReturnType<typeof replayAnswer>>> {
+  const requested = await requestReplay(tx, request)
+  switch (requested.kind) {
+    case 'requested': {
+      // In this transaction: nobody has worked on it yet.
+      const report = await readReplay(tx, requested.id)
+      if (!report) throw new Error(`Replay ${requested.id} is gone.`)
+      return { status: 202, body: replayAnswer(report) }
+    }
+    case 'nothing':
+      throw new HttpProblem('nothing-to-replay', {
+        ...(requested.why === null ? {} : { detail: requested.why }),
+        ...requested.who,
+      })
+    case 'too-many':
+      throw new HttpProblem('too-many-dead-letters', {
+        detail: `One list takes ${mostItems}: narrow it, with until say.`,
+      })
+    default:
+      return requested satisfies never
+  }
+}
+
+/** As the database takes them; times were checked by the schema. */
+export function readFilter(body: FilterBody): LetterFilter {
+  const { since, until, ...rest } = body
+  return {
+    ...rest,
+    ...(since === undefined ? {} : { since: new Date(since) }),
+    ...(until === undefined ? {} : { until: new Date(until) }),
+  }
+}
+
+type FilterBody = Omit<LetterFilter, 'since' | 'until'> & { since?: string; until?: string }
+
+/** The reason in one line; null when none was given. */
+export function tidyReason(reason: string | undefined): string | null {
+  const tidy = printable((reason ?? '').replace(/\s+/g, ' ').trim())
+  return tidy === '' ? null : tidy
+}
+
+/** Nothing is given up for good without saying why. */
+export function requireReason(reason: string | undefined): string {
+  const tidy = tidyReason(reason)
+  if (tidy !== null) return tidy
+  throw new HttpProblem('invalid-body', { errors: [{ pointer: '/reason', detail: 'is required' }] })
+}

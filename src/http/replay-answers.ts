@@ -1,0 +1,112 @@
+import { Type } from 'typebox'
+
+import type { Preview } from '#dead-letters/preview-replay.ts'
+import type { ReplayReport } from '#dead-letters/read-replays.ts'
+
+export const uuidDigits = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+export const uuid = Type.String({ format: 'uuid', pattern: uuidDigits })
+const time = Type.String({ format: 'date-time' })
+const nullableText = orNull({ type: 'string' })
+const nullableTime = orNull({ type: 'string', format: 'date-time' })
+
+/** Which dead letters are meant: see LetterFilter. */
+export const LetterFilterBody = Type.Object(
+  {
+    ids: Type.Optional(Type.Array(uuid, { minItems: 1, maxItems: 1_000 })),
+    target: Type.Optional(Type.String({ minLength: 1, maxLength: 40 })),
+    groupId: Type.Optional(Type.String({ minLength: 1, maxLength: 12 })),
+    error: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        description: 'Part of the reason, in any case.',
+      }),
+    ),
+    since: Type.Optional(Type.String({ format: 'date-time', description: 'Died then or later.' })),
+    until: Type.Optional(Type.String({ format: 'date-time', description: 'Died before that.' })),
+    orderId: Type.Optional(uuid),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+
+const Replay = Type.Object(
+  {
+    id: uuid,
+    action: Type.String({ enum: ['replay', 'discard'] }),
+    state: Type.String({ enum: ['running', 'paused', 'cancelled', 'finished'] }),
+    filter: Type.Unsafe<object>({ type: 'object' }),
+    requestedBy: Type.String(),
+    reason: nullableText,
+    createdAt: time,
+    ratePerSecond: Type.Number(),
+    total: Type.Integer(),
+    done: Type.Integer(),
+    refused: Type.Integer(),
+    left: Type.Integer(),
+    changedBy: nullableText,
+    changedAt: time,
+    finishedAt: nullableTime,
+    links: Type.Object({ self: Type.String() }),
+  },
+  { $id: 'Replay' },
+)
+
+const ReplayItem = Type.Object(
+  {
+    position: Type.Integer(),
+    letterId: uuid,
+    state: Type.String({ enum: ['waiting', 'done', 'refused', 'cancelled'] }),
+    result: nullableText,
+    workedOffAt: nullableTime,
+    target: nullableText,
+    orderId: nullableText,
+    externalId: nullableText,
+    messageId: nullableText,
+    deliveryState: orNull({ type: 'string', description: 'As it is now.' }),
+  },
+  { $id: 'ReplayItem' },
+)
+
+const ReplayPreview = Type.Object(
+  {
+    total: Type.Integer(),
+    listed: Type.Integer({ description: 'More that a running replay is going to get to.' }),
+    closed: Type.Integer({ description: 'Of those named by id.' }),
+    held: Type.Integer({ description: 'Kept from any retention.' }),
+    groups: Type.Array(
+      Type.Object({
+        target: Type.String(),
+        groupId: Type.String(),
+        status: orNull({ type: 'integer' }),
+        error: Type.String(),
+        deadLetters: Type.Integer(),
+        firstAt: time,
+        lastAt: time,
+      }),
+    ),
+    targets: Type.Array(
+      Type.Object({
+        target: Type.String(),
+        deadLetters: Type.Integer(),
+        address: nullableText,
+        hasQueue: Type.Boolean(),
+        isConfigured: Type.Boolean(),
+        paused: Type.Unsafe<Preview['targets'][number]['paused']>({ type: ['object', 'null'] }),
+        circuit: Type.String(),
+        circuitReason: nullableText,
+      }),
+    ),
+  },
+  { $id: 'ReplayPreview' },
+)
+
+/** Named in the OpenAPI file. */
+export const replaySchemas = [Replay, ReplayItem, ReplayPreview]
+
+export function replayAnswer(report: ReplayReport) {
+  return { ...report, links: { self: `/ops/replays/${report.id}` } }
+}
+
+function orNull(schema: { type: string; format?: string; description?: string }) {
+  return Type.Unsafe<unknown>({ ...schema, type: [schema.type, 'null'] })
+}
