@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   order: async () => (await import('#cli/order.ts')).order,
   'dead-letters': async () => (await import('#cli/dead-letters.ts')).deadLetters,
   replays: async () => (await import('#cli/replays.ts')).replays,
+  verify: async () => (await import('#cli/verify.ts')).verify,
   targets: async () => (await import('#cli/targets.ts')).targets,
   pause: async () => (await import('#cli/pause.ts')).pause,
   resume: async () => (await import('#cli/resume.ts')).resume,
