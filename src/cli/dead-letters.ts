@@ -2,10 +2,14 @@ import { replayRates } from '#dead-letters/request-replay.ts'
 
 import { defineCommand, type Option, usageError } from './command.ts'
 import { groupCommands } from './command-group.ts'
+import { groups } from './group-letters.ts'
+import { hold, release } from './hold-letters.ts'
+import { list } from './list-letters.ts'
 import { letterFilterOptions, readLetterFilter } from './read-letter-filter.ts'
 import { readReason, reasonOption, requireReason } from './read-reason.ts'
 import { readReplayRate } from './read-replay-rate.ts'
 import { replayLetters } from './replay-letters.ts'
+import { show } from './show-letter.ts'
 
 const name = 'dead-letters'
 
@@ -82,8 +86,8 @@ const discard = defineCommand({
 
 export const deadLetters = groupCommands({
   name,
-  summary: 'Decides on deliveries that were given up: replays them or discards them',
-  actions: { replay, discard },
+  summary: 'Deliveries that were given up: lists, replays or discards them',
+  actions: { list, show, groups, replay, discard, hold, release },
 })
 
 /** Everything there is has to be meant, not merely not narrowed. */

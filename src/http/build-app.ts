@@ -16,6 +16,7 @@ import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
+import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
@@ -65,6 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
+  addOpsDeadLetterRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires })
   addOpsReplaysRoutes(app, { db, requires })
   addProblemRoutes(app)

@@ -1,13 +1,15 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
+import { deadLetterSchemas } from './ops-dead-letter-schemas.ts'
 import { orderSchemas } from './order-answers.ts'
 import { Problem } from './problem-routes.ts'
 import { replaySchemas } from './replay-answers.ts'
 
 /** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const schema of [Problem, ...orderSchemas, ...replaySchemas]) app.addSchema(schema)
+  for (const schema of [Problem, ...orderSchemas, ...deadLetterSchemas, ...replaySchemas])
+    app.addSchema(schema)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

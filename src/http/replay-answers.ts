@@ -9,21 +9,21 @@ const time = Type.String({ format: 'date-time' })
 const nullableText = orNull({ type: 'string' })
 const nullableTime = orNull({ type: 'string', format: 'date-time' })
 
+// A query may hold a NUL, which PostgreSQL stores in no text.
+const words = (maxLength: number) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000]*$' })
+// A leap second is a date-time of RFC 3339, and none that JavaScript can read.
+const moment = Type.String({ format: 'date-time', pattern: ':[0-5]\\d:[0-5]\\d' })
+
 /** Which dead letters are meant: see LetterFilter. */
 export const LetterFilterBody = Type.Object(
   {
     ids: Type.Optional(Type.Array(uuid, { minItems: 1, maxItems: 1_000 })),
-    target: Type.Optional(Type.String({ minLength: 1, maxLength: 40 })),
-    groupId: Type.Optional(Type.String({ minLength: 1, maxLength: 12 })),
-    error: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 200,
-        description: 'Part of the reason, in any case.',
-      }),
-    ),
-    since: Type.Optional(Type.String({ format: 'date-time', description: 'Died then or later.' })),
-    until: Type.Optional(Type.String({ format: 'date-time', description: 'Died before that.' })),
+    target: Type.Optional(words(40)),
+    groupId: Type.Optional(words(12)),
+    error: Type.Optional({ ...words(200), description: 'Part of the reason, in any case.' }),
+    since: Type.Optional({ ...moment, description: 'Died then or later.' }),
+    until: Type.Optional({ ...moment, description: 'Died before that.' }),
     orderId: Type.Optional(uuid),
   },
   { additionalProperties: false, minProperties: 1 },

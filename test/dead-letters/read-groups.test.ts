@@ -33,19 +33,10 @@ test('the groups of one target', async () => {
   expect(groups.map(({ target }) => target)).toEqual(['rare', 'rare', 'rare'])
 })
 
-test('groups are counted in an index, and so is the view of them', async () => {
-  const plans = await plansOf(database.pool, async (db) => {
-    await readGroups(db, { limit: 50 })
-    await db
-      .selectFrom('orderwheel.dead_letter_groups' as never)
-      .selectAll()
-      .execute()
-  })
-  expect(plans).toHaveLength(2)
-  for (const { wholeTables, indexes } of plans) {
-    expect(wholeTables).toEqual([])
-    expect(new Set(indexes)).toEqual(new Set(['dead_letters_groups']))
-  }
+test('groups are counted in an index', async () => {
+  const [plan] = await plansOf(database.pool, (db) => readGroups(db, { limit: 50 }))
+  expect(plan?.wholeTables).toEqual([])
+  expect(new Set(plan?.indexes)).toEqual(new Set(['dead_letters_groups']))
 })
 
 test('reasons that differ only in numbers, addresses and quoted words form one group', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { exampleOrder } from '#messages/example-order.ts'
 
+import { buryMany } from '../support/bury-many.ts'
 import { newOrder, startTestApi, type TestApi } from './test-api.ts'
 
 type OpenApi = {
@@ -39,12 +40,14 @@ function errorsOf(schema: string, value: unknown): unknown {
 
 test('the OpenAPI file is version 3.1, every route in it, every reference resolved', () => {
   expect(document.openapi).toBe('3.1.0')
-  expect(Object.keys(document.paths).filter((path) => !path.startsWith('/ops/'))).toEqual([
+  const paths = Object.keys(document.paths)
+  expect(paths.filter((path) => !path.startsWith('/ops/'))).toEqual([
     '/orders',
     '/orders/{id}',
     '/livez',
     '/readyz',
   ])
+  expect(paths).toContain('/ops/dead-letters/{id}')
   const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(
     ([, ref = '']) => ref,
   )
@@ -91,6 +94,20 @@ test('answers are what the OpenAPI file says they are', async () => {
     await api.get('/orders'),
   ]
   for (const answer of problems) expect(errorsOf('Problem', answer.body)).toBeUndefined()
+})
+
+test('what operators are answered about dead letters is what the OpenAPI file says', async () => {
+  await buryMany(api.pool, { count: 3, closedShare: 0.5 })
+  const authorization = `Bearer ${await api.newKey({ scopes: ['ops:read'] })}`
+  const get = async (path: string) => (await api.get(path, { authorization })).body
+  const { letters } = (await get('/ops/dead-letters?state=all')) as { letters: { id: string }[] }
+  expect(letters).toHaveLength(3)
+  for (const letter of letters) {
+    expect(errorsOf('DeadLetterSummary', letter)).toBeUndefined()
+    expect(errorsOf('DeadLetter', await get(`/ops/dead-letters/${letter.id}`))).toBeUndefined()
+  }
+  const { groups } = (await get('/ops/dead-letters/groups')) as { groups: object[] }
+  for (const group of groups) expect(errorsOf('DeadLetterGroup', group)).toBeUndefined()
 })
 
 test('the reference page loads nothing from another host', async () => {
