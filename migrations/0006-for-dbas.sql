@@ -69,7 +69,6 @@ create table orderwheel.forgettings (
   started_at   timestamptz not null default now(),
   salt         bytea       check (octet_length(salt) = 32),
   person       bytea       check (octet_length(person) = 32),
-  walked_to    uuid,
   orders       integer     not null default 0 check (orders >= 0),
   refused      integer     not null default 0 check (refused >= 0),
   masked       integer     not null default 0 check (masked >= 0),
@@ -83,8 +82,7 @@ comment on column orderwheel.forgettings.reason is 'The reason given.';
 comment on column orderwheel.forgettings.even_open is 'Whether targets that were not told yet were given up, so that their orders could be forgotten.';
 comment on column orderwheel.forgettings.started_at is 'When it began.';
 comment on column orderwheel.forgettings.salt is 'Random; null once it is finished.';
-comment on column orderwheel.forgettings.person is 'SHA-256 of salt and person, by which the same request goes on where it stopped; null once it is finished.';
-comment on column orderwheel.forgettings.walked_to is 'Orders up to this one were looked at.';
+comment on column orderwheel.forgettings.person is 'SHA-256 of salt and person, by which the same request goes on with this row; null once it is finished.';
 comment on column orderwheel.forgettings.orders is 'Orders whose personal data was removed.';
 comment on column orderwheel.forgettings.refused is 'Orders left alone, because a target has yet to be told or a hold keeps them.';
 comment on column orderwheel.forgettings.masked is 'Rows of other tables (audit_log, target_changes …) in which the person was named, and is no more.';

@@ -208,6 +208,19 @@ export type Tables = {
     owned_since: Generated<Date>
     owned_by: string
   }
+  'orderwheel.forgettings': {
+    id: Generated<string>
+    requested_by: string
+    reason: string | null
+    even_open: boolean
+    started_at: Generated<Date>
+    salt: Buffer | null
+    person: Buffer | null
+    orders: Generated<number>
+    refused: Generated<number>
+    masked: Generated<number>
+    finished_at: Date | null
+  }
   'orderwheel.audit_log': {
     id: Generated<string>
     at: Generated<Date>

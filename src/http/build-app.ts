@@ -17,6 +17,7 @@ import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
+import { addOpsForgetRoutes } from './ops-forget-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
@@ -67,6 +68,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
+  addOpsForgetRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires })
   addOpsReplaysRoutes(app, { db, requires })
   addProblemRoutes(app)

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   resume: async () => (await import('#cli/resume.ts')).resume,
   owner: async () => (await import('#cli/owner.ts')).owner,
   keys: async () => (await import('#cli/keys.ts')).keys,
+  forget: async () => (await import('#cli/forget.ts')).forget,
   simulate: async () => (await import('./simulate.ts')).simulate,
 }
 

@@ -1,0 +1,106 @@
+import { sql } from 'kysely'
+
+import type { Db, Tx } from '#database/open-database.ts'
+import type { Order } from '#messages/order.ts'
+
+import { forgetDocument } from './forget-document.ts'
+import { giveUpOpen } from './give-up-open.ts'
+import { isRefused, readOpen, type RefusedOrder } from './read-open.ts'
+
+export type ForgetOrder = { orderId: string; forgettingId: string; who: string; evenOpen: boolean }
+
+/**
+ * Removes the personal data of one order in one transaction: its document, what its messages carry, what its targets
+ * answered, its dead letters, and what was said about it in the audit log. Answers what stands in the way, if anything
+ * does; with `evenOpen`, targets that were not told are given up on first.
+ */
+export async function forgetOrder(db: Db, asked: ForgetOrder): Promise<RefusedOrder | undefined> {
+  for (;;) {
+    const done = await db.transaction().execute((tx) => forget(tx, asked))
+    if (done !== 'again') return done
+  }
+}
+
+async function forget(tx: Tx, asked: ForgetOrder): Promise<RefusedOrder | 'again' | undefined> {
+  const { orderId, evenOpen } = asked
+  const document = await lockOrder(tx, orderId)
+  if (!document) return undefined
+  const found = await readOpen(tx, orderId)
+  if (!found) return undefined
+  if (isRefused(found, evenOpen)) return found
+  if (found.open.length > 0 && !(await giveUpOpen(tx, asked))) return 'again'
+  await forgetSaid(tx, orderId)
+  await forgetTold(tx, orderId)
+  await forgetSent(tx, orderId, forgetDocument(document))
+  await sql`update orderwheel.forgettings set orders = orders + 1 where id = ${asked.forgettingId}`.execute(
+    tx,
+  )
+  return undefined
+}
+
+// First of all locks, and one that lets others add messages: they will be told what is left.
+async function lockOrder(tx: Tx, orderId: string): Promise<Order | undefined> {
+  const { rows } = await sql<{ document: Order }>`
+    select document from orderwheel.orders where id = ${orderId} for no key update`.execute(tx)
+  return rows[0]?.document
+}
+
+// What people said. A decision keeps who, when and what; objects in its details are requests that somebody edited.
+async function forgetSaid(tx: Tx, orderId: string): Promise<void> {
+  await sql`
+    update orderwheel.audit_log a
+       set reason = orderwheel.without_person(a.reason, o.document),
+           details = (select coalesce(jsonb_object_agg(key, case jsonb_typeof(value)
+                                when 'object' then '"forgotten"'
+                                else orderwheel.json_without_texts(value, array(select orderwheel.personal_texts(o.document))) end), '{}')
+                        from jsonb_each(a.details))
+      from orderwheel.orders o
+     where o.id = ${orderId}
+       and (a.subject = ${orderId}
+            or a.subject in (select id::text from orderwheel.dead_letters where order_id = ${orderId}
+                             union all
+                             select id::text from orderwheel.messages where order_id = ${orderId}))`.execute(
+    tx,
+  )
+  await sql`
+    update orderwheel.dead_letters l
+       set comment = orderwheel.without_person(l.comment, o.document), reason = 'forgotten',
+           attempts = (select coalesce(jsonb_agg(a - 'reason' - 'answer' || jsonb_build_object('answer', ${status('a')}) order by n), '[]')
+                         from jsonb_array_elements(l.attempts) with ordinality as e(a, n))
+      from orderwheel.orders o
+     where o.id = ${orderId} and l.order_id = o.id`.execute(tx)
+}
+
+/** SQL for an attempt's answer without what was said in it. */
+function status(attempt: string) {
+  const answer = sql`to_jsonb(${sql.ref(attempt)}) -> 'answer'`
+  return sql`case when jsonb_typeof(${answer} -> 'status') = 'number'
+                  then jsonb_build_object('status', ${answer} -> 'status') end`
+}
+
+// What targets were told and answered.
+async function forgetTold(tx: Tx, orderId: string): Promise<void> {
+  await sql`update orderwheel.messages set payload = '{}'
+             where order_id = ${orderId} and payload <> '{}'`.execute(tx)
+  await sql`update orderwheel.deliveries set edited = null
+             where order_id = ${orderId} and edited is not null`.execute(tx)
+  await sql`
+    update orderwheel.delivery_attempts a
+       set reason = case when a.reason is not null then 'forgotten' end, answer = ${status('a')}
+      from orderwheel.deliveries d
+     where d.order_id = ${orderId} and a.message_id = d.message_id and a.target = d.target`.execute(
+    tx,
+  )
+}
+
+// A key that says who it was is no key to keep; the externalId still keeps the order from being placed again.
+async function forgetSent(tx: Tx, orderId: string, left: Order): Promise<void> {
+  await sql`
+    update orderwheel.orders o
+       set document = ${JSON.stringify(left)}::jsonb, forgotten_at = now(),
+           idempotency_key = case when exists (
+             select from orderwheel.personal_texts(o.document) t
+              where position(lower(t) in lower(o.idempotency_key)) > 0)
+             then 'forgotten-' || o.id else o.idempotency_key end
+     where o.id = ${orderId}`.execute(tx)
+}
