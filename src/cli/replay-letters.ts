@@ -1,4 +1,6 @@
+import { OrderwheelError } from '#base/errors.ts'
 import { printableJson } from '#base/printable.ts'
+import type { Tx } from '#database/open-database.ts'
 import { previewReplay } from '#dead-letters/preview-replay.ts'
 import { type ItemsWanted, readItems, type ReplayReport } from '#dead-letters/read-replays.ts'
 import {
@@ -26,6 +28,8 @@ export type ReplayLetters = {
   dryRun: boolean
   wait: boolean
   json: boolean
+  /** Written in the transaction that asks: false, and nothing is asked, when it cannot be any more. */
+  edit?: (tx: Tx) => Promise<boolean>
 }
 
 /**
@@ -44,7 +48,14 @@ export function replayLetters(given: ReplayLetters, context: Context): Promise<n
     }
     const { action, reason, ratePerSecond } = given
     const request = { filter, action, who: operator(), reason, ratePerSecond }
-    const requested = await queues.db.transaction().execute((tx) => requestReplay(tx, request))
+    const requested = await queues.db.transaction().execute(async (tx) => {
+      const requested = await requestReplay(tx, request)
+      if (requested.kind !== 'requested' || !given.edit || (await given.edit(tx))) return requested
+      throw new OrderwheelError(
+        'not-found',
+        'Somebody decided on it meanwhile: nothing was changed.',
+      )
+    })
     if (requested.kind !== 'requested') {
       warn(describeNothing(requested))
       return 1

@@ -100,7 +100,7 @@ async function tell(
 const tooLate = 'The answer to the lookup came too late to call.'
 
 /** The same for every attempt of a delivery, and different for every target. */
-function idempotencyKey(target: string, messageId: string): string {
+export function idempotencyKey(target: string, messageId: string): string {
   return `${target}-${messageId}`
 }
 

@@ -33,15 +33,28 @@ export type ClaimedDelivery = {
 }
 
 /** As it came from the database: read when the call is made, since many deliveries may wait for theirs. */
-type Told = { document: string; receivedAt: number; payload: unknown; createdAt: number }
+type Told = {
+  document: string
+  receivedAt: number
+  payload: unknown
+  createdAt: number
+  /** Null, for nearly all. */
+  edited: unknown
+}
 
 /** The order and the message as a target is given them. The order is parsed when it is first looked at. */
-export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
+export function readTold({
+  orderId,
+  messageId,
+  kind,
+  told,
+}: Pick<ClaimedDelivery, 'orderId' | 'messageId' | 'kind' | 'told'>): {
   readonly order: OrderToTell
   message: MessageToTell
+  edited: unknown
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
-  const { document, receivedAt, payload, createdAt } = told
+  const { document, receivedAt, payload, createdAt, edited } = told
   let order: OrderToTell | undefined
   return {
     get order() {
@@ -53,6 +66,7 @@ export function readTold({ orderId, messageId, kind, told }: ClaimedDelivery): {
       return order
     },
     message: { id: messageId, kind, payload, createdAt: isoTime(createdAt) },
+    edited,
   }
 }
 
@@ -158,6 +172,7 @@ type Row = {
   createdAt: number
   document: string
   receivedAt: number
+  edited: unknown
   claimedAt: string
   fit: OwnerFit
 }
@@ -175,7 +190,7 @@ async function readDeliveries(
   const ids = `{${jobs.map((job) => job.id).join(',')}}`
   const { rows } = await sql<Row>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
-           d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, m.kind, m.payload,
+           d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, d.edited, m.kind, m.payload,
            date_part('epoch', m.created_at) as "createdAt",
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
            now()::text as "claimedAt", ${ownerFit(deployment)} as fit
@@ -207,6 +222,7 @@ function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
       receivedAt: row.receivedAt,
       payload: row.payload,
       createdAt: row.createdAt,
+      edited: row.edited,
     },
   }
 }

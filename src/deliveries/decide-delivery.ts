@@ -113,7 +113,7 @@ async function settle(
 ): Promise<void> {
   await tx
     .updateTable('orderwheel.deliveries')
-    .set({ state, settled_at: sql<Date>`now()` })
+    .set({ state, settled_at: sql<Date>`now()`, edited: null })
     .where('message_id', '=', messageId)
     .where('target', '=', target)
     .execute()

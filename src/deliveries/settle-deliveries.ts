@@ -132,6 +132,7 @@ async function recordAttempts(
          set state = coalesce(e.s, d.state),
              attempts = case when e.o is null then d.attempts else e.n end,
              uncharged = d.uncharged + case when e.c then 0 when e.o is null then 0 else 1 end,
+             edited = case when e.s = 'delivered' then null else d.edited end,
              last_fetch = e.f, ask_first = e.q, worker = ${worker},
              started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
              settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end

@@ -17,7 +17,7 @@ export async function tryAgain(
   const lastFetch = counts.get(job.messageId) ?? job.lastFetch
   await sql`
     update orderwheel.deliveries
-       set state = 'queued', settled_at = null, uncharged = attempts, last_fetch = ${lastFetch},
+       set state = 'queued', settled_at = null, uncharged = attempts, lost_in_a_row = 0, last_fetch = ${lastFetch},
            ask_first = ask_first or ${before === 'uncertain'}
      where message_id = ${job.messageId} and target = ${target}`.execute(tx)
 }

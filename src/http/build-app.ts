@@ -3,6 +3,7 @@ import type pg from 'pg'
 
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
+import type { Target } from '#targets/target.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
 import { answerClientError } from './answer-client-error.ts'
@@ -35,6 +36,8 @@ export type AppOptions = {
   log: Log
   /** Whether the database has the schema this version needs. Asked by /readyz. */
   schemaReady?: SchemaReady
+  /** Of the configuration: for requests that operators correct. Default none. */
+  targets?: readonly Target[]
   /** Called after each commit that wrote orders; must not throw. */
   outboxChanged: () => void
   /** Refuses the development keys. */
@@ -49,6 +52,7 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, production, now } = options
+  const { targets = [] } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
@@ -69,7 +73,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addOrderRoutes(app, { db, writer, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   addOpsForgetRoutes(app, { db, requires })
-  addOpsLetterDecisionsRoutes(app, { db, requires })
+  addOpsLetterDecisionsRoutes(app, { db, requires, targets })
   addOpsReplaysRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })

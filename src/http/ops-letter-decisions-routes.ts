@@ -2,9 +2,12 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 
+import { type LetterRequest, readRequest } from '#dead-letters/read-request.ts'
 import { announceReplay, replayRates } from '#dead-letters/request-replay.ts'
 import type { ReplayAction } from '#dead-letters/take-replay.ts'
-import type { Db } from '#database/open-database.ts'
+import { writeEdited } from '#dead-letters/write-edited.ts'
+import type { Db, Tx } from '#database/open-database.ts'
+import type { Target } from '#targets/target.ts'
 
 import { answerOnce } from './answer-once.ts'
 import { askForReplay, requireReason, tidyReason } from './ask-for-replay.ts'
@@ -14,39 +17,111 @@ import type { OpsRoutes } from './ops-replays-routes.ts'
 import { uuid } from './replay-answers.ts'
 
 /**
- * POST /ops/dead-letters/{id}/replay and /discard: each a list of one, which a worker works off in a moment. So this
+ * GET /ops/dead-letters/{id}/request, POST …/replay and …/discard: each POST a list of one, which a worker works off in a moment. So this
  * process needs no queues, and one letter goes the same way, by the same rules, as a thousand.
  */
 export function addOpsLetterDecisionsRoutes(
   app: FastifyInstance,
-  { db, requires }: OpsRoutes,
+  { db, requires, targets }: OpsRoutes & { targets: readonly Target[] },
 ): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
-  for (const action of ['replay', 'discard'] as const)
-    routes.route({
-      method: 'POST',
-      url: `/ops/dead-letters/:id/${action}`,
-      onRequest: requires('ops:write'),
-      config: { invalidBody: 'invalid-body', notFound: 'dead-letter-not-found' },
-      schema: schemas[action],
-      async handler(request, reply) {
-        const { id } = request.params
-        const given = request.body?.reason
-        const reason = action === 'discard' ? requireReason(given) : tidyReason(given)
-        await refuseUnknown(db, id)
-        const { body, isNew } = await answerOnce(db, { request, reply }, (tx) =>
-          askForReplay(tx, {
-            filter: { ids: [id] },
-            action,
-            who: request.apiKey?.name ?? '',
-            reason,
-            ratePerSecond: replayRates.usual,
-          }),
-        )
-        if (isNew) await announceReplay(db, body.id)
-        return body
-      },
+
+  routes.route({
+    method: 'GET',
+    url: '/ops/dead-letters/:id/request',
+    // It holds what the order says of people, and is there to be changed.
+    onRequest: requires('ops:write'),
+    config,
+    schema: requestSchema,
+    async handler({ params }) {
+      const { editing: _, kind: __, ...request } = await findRequest(db, targets, params.id)
+      return { letterId: params.id, ...request }
+    },
+  })
+
+  routes.route({
+    method: 'POST',
+    url: '/ops/dead-letters/:id/replay',
+    onRequest: requires('ops:write'),
+    config,
+    schema: replaySchema,
+    async handler(request, reply) {
+      const { id } = request.params
+      const { reason, edited } = request.body ?? {}
+      const who = request.apiKey?.name ?? ''
+      const edit =
+        edited === undefined
+          ? undefined
+          : { ...(await readEdited(db, targets, { id, edited })), who, reason: tidyReason(reason) }
+      const asked = { id, action: 'replay', who, reason: tidyReason(reason) } as const
+      return ask({ request, reply }, asked, async (tx) => {
+        if (!edit || (await writeEdited(tx, edit))) return
+        throw new HttpProblem('nothing-to-replay', { detail: 'Somebody decided on it meanwhile.' })
+      })
+    },
+  })
+
+  routes.route({
+    method: 'POST',
+    url: '/ops/dead-letters/:id/discard',
+    onRequest: requires('ops:write'),
+    config,
+    schema: discardSchema,
+    async handler(request, reply) {
+      const { id } = request.params
+      const reason = requireReason(request.body?.reason)
+      const who = request.apiKey?.name ?? ''
+      return ask({ request, reply }, { id, action: 'discard', who, reason })
+    },
+  })
+
+  async function ask(
+    exchange: Parameters<typeof answerOnce>[1],
+    { id, ...asked }: Asked,
+    beside: (tx: Tx) => Promise<void> = async () => {},
+  ) {
+    await refuseUnknown(db, id)
+    const { body, isNew } = await answerOnce(db, exchange, async (tx) => {
+      const ratePerSecond = replayRates.usual
+      const answer = await askForReplay(tx, { filter: { ids: [id] }, ...asked, ratePerSecond })
+      await beside(tx)
+      return answer
     })
+    if (isNew) await announceReplay(db, body.id)
+    return body
+  }
+}
+
+const config = { invalidBody: 'invalid-body', notFound: 'dead-letter-not-found' } as const
+
+type Asked = { id: string; action: ReplayAction; who: string; reason: string | null }
+
+async function findRequest(db: Db, targets: readonly Target[], id: string): Promise<LetterRequest> {
+  const found = await readRequest(db, targets, id)
+  switch (found.kind) {
+    case 'request':
+      return found
+    case 'unknown':
+      throw new HttpProblem('dead-letter-not-found')
+    case 'not-editable':
+      throw new HttpProblem('request-not-editable', { detail: found.why })
+    default:
+      return found satisfies never
+  }
+}
+
+async function readEdited(
+  db: Db,
+  targets: readonly Target[],
+  { id, edited: text }: { id: string; edited: string },
+) {
+  const request = await findRequest(db, targets, id)
+  const read = request.editing.read(text, request.format)
+  if ('mistake' in read)
+    throw new HttpProblem('invalid-body', {
+      errors: [{ pointer: '/edited', detail: read.mistake }],
+    })
+  return { letterId: id, request, text, edited: read.edited }
 }
 
 async function refuseUnknown(db: Db, id: string): Promise<void> {
@@ -58,42 +133,77 @@ async function refuseUnknown(db: Db, id: string): Promise<void> {
   if (!found) throw new HttpProblem('dead-letter-not-found')
 }
 
-function schemaOf(action: ReplayAction, summary: string) {
-  return {
-    tags: ['operations'],
-    security: [{ apiKey: [] }],
-    operationId: `${action}DeadLetter`,
-    summary,
-    params: Type.Object({ id: uuid }),
-    body: Type.Unsafe<{ reason?: string } | null>({
-      type: ['object', 'null'],
-      properties: { reason: { type: 'string', maxLength: 1_000 } },
-      additionalProperties: false,
-    }),
-    response: {
-      202: {
-        description: 'A replay of this letter alone; a worker is told.',
-        headers: rateLimitHeaders,
-        content: { 'application/json': { schema: { $ref: 'Replay#' } } },
-      },
-      ...problemAnswers(
-        ...usualProblems,
-        'invalid-json',
-        'invalid-body',
-        'body-too-large',
-        'unsupported-media-type',
-        'request-timeout',
-        'dead-letter-not-found',
-        'nothing-to-replay',
-        'idempotency-key-invalid',
-        'idempotency-key-reused',
-        'request-in-progress',
-      ),
+const described = { tags: ['operations'], security: [{ apiKey: [] }] }
+const params = Type.Object({ id: uuid })
+const reason = Type.String({ maxLength: 1_000 })
+
+const requestSchema = {
+  ...described,
+  operationId: 'getLetterRequest',
+  summary: 'What a dead letter’s target would be sent',
+  description: 'As the current configuration makes it of the order, or as it was edited before.',
+  params,
+  response: {
+    200: {
+      description: 'The request.',
+      headers: rateLimitHeaders,
+      content: { 'application/json': { schema: { $ref: 'LetterRequest#' } } },
     },
-  }
+    ...problemAnswers(...usualProblems, 'dead-letter-not-found', 'request-not-editable'),
+  },
 }
 
-const schemas = {
-  replay: schemaOf('replay', 'Give a dead letter a job again'),
-  discard: schemaOf('discard', 'Give a dead letter up for good; needs a reason'),
+const answers = {
+  202: {
+    description: 'A replay of this letter alone; a worker is told.',
+    headers: rateLimitHeaders,
+    content: { 'application/json': { schema: { $ref: 'Replay#' } } },
+  },
+  ...problemAnswers(
+    ...usualProblems,
+    'invalid-json',
+    'invalid-body',
+    'body-too-large',
+    'unsupported-media-type',
+    'request-timeout',
+    'dead-letter-not-found',
+    'nothing-to-replay',
+    'request-not-editable',
+    'idempotency-key-invalid',
+    'idempotency-key-reused',
+    'request-in-progress',
+  ),
+}
+
+const replaySchema = {
+  ...described,
+  operationId: 'replayDeadLetter',
+  summary: 'Give a dead letter a job again',
+  params,
+  body: Type.Unsafe<{ reason?: string; edited?: string } | null>({
+    type: ['object', 'null'],
+    properties: {
+      reason,
+      edited: {
+        type: 'string',
+        description:
+          'Sent instead of what the configuration makes of the order: `text` of its request, corrected.',
+      },
+    },
+    additionalProperties: false,
+  }),
+  response: answers,
+}
+
+const discardSchema = {
+  ...described,
+  operationId: 'discardDeadLetter',
+  summary: 'Give a dead letter up for good; needs a reason',
+  params,
+  body: Type.Unsafe<{ reason?: string } | null>({
+    type: ['object', 'null'],
+    properties: { reason },
+    additionalProperties: false,
+  }),
+  response: answers,
 }

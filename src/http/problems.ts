@@ -14,6 +14,7 @@ export const problems = {
   'request-timeout': [408, 'The request did not arrive in time'],
   'order-exists': [409, 'An order with this externalId exists'],
   'request-in-progress': [409, 'The same is being written by another request'],
+  'request-not-editable': [409, 'What is sent for this order cannot be edited'],
   'nothing-to-replay': [409, 'No open dead letter is meant'],
   'replay-not-open': [409, 'The replay is not in a state for that'],
   'body-too-large': [413, 'The body is larger than 256 KiB'],

@@ -100,8 +100,21 @@ const ReplayPreview = Type.Object(
   { $id: 'ReplayPreview' },
 )
 
+const LetterRequest = Type.Object(
+  {
+    letterId: uuid,
+    target: Type.String(),
+    orderId: uuid,
+    messageId: uuid,
+    text: Type.String(),
+    format: Type.String({ enum: ['json', 'text'] }),
+    isEdited: Type.Boolean({ description: 'It was edited before.' }),
+  },
+  { $id: 'LetterRequest' },
+)
+
 /** Named in the OpenAPI file. */
-export const replaySchemas = [Replay, ReplayItem, ReplayPreview]
+export const replaySchemas = [Replay, ReplayItem, ReplayPreview, LetterRequest]
 
 export function replayAnswer(report: ReplayReport) {
   return { ...report, links: { self: `/ops/replays/${report.id}` } }

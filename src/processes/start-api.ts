@@ -24,6 +24,7 @@ export async function startApi(setting: Setting): Promise<string> {
     pool,
     db,
     log,
+    targets: setting.config.targets,
     production: environment.production,
     outboxChanged: () => notify(),
     async schemaReady() {

@@ -13,7 +13,7 @@ export async function declareTargets(
   db: Db,
   targets: readonly Pick<
     Target,
-    'name' | 'kind' | 'concurrency' | 'priority' | 'rate' | 'circuit'
+    'name' | 'kind' | 'concurrency' | 'priority' | 'rate' | 'circuit' | 'address'
   >[],
 ): Promise<void> {
   if (targets.length === 0) return
@@ -22,13 +22,14 @@ export async function declareTargets(
     // In one order for everybody: processes that start together must not lock each other's rows crosswise.
     .values(
       targets
-        .map(({ name, kind, concurrency, priority, rate }) => ({
+        .map(({ name, kind, concurrency, priority, rate, address }) => ({
           name,
           kind,
           concurrency,
           priority,
           rate_max: rate?.max ?? null,
           rate_per_seconds: rate?.perSeconds ?? null,
+          address: address?.slice(0, 500) ?? null,
         }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     )
@@ -39,6 +40,7 @@ export async function declareTargets(
         priority: excluded.ref('excluded.priority'),
         rate_max: excluded.ref('excluded.rate_max'),
         rate_per_seconds: excluded.ref('excluded.rate_per_seconds'),
+        address: excluded.ref('excluded.address'),
         declared_at: sql<Date>`now()`,
       })),
     )

@@ -4,10 +4,11 @@ import { Type, type Static } from 'typebox'
 
 import { composeMail, type Mail } from './compose-mail.ts'
 import { describeOrder, isTimeZone } from './describe-order.ts'
-import { loadTemplate, renderTemplate } from './mail-template.ts'
+import { editedMail, type EditedMail, readMail, writeMailbox } from './edit-mail.ts'
+import { loadTemplate, type MailTemplate, renderTemplate } from './mail-template.ts'
 import { openSmtp } from './open-smtp.ts'
 import { giveUp, type Outcome } from './outcome.ts'
-import { parseMailbox } from './parse-mailbox.ts'
+import { type Mailbox, parseMailbox } from './parse-mailbox.ts'
 import { messageOf, storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import { explainMail, sendMail } from './send-mail.ts'
@@ -72,38 +73,74 @@ export const emailKind = kindOfTarget({
       name,
       kind: 'email',
       call: async (call): Promise<Outcome> => {
-        const mail = await writeMail(name, options, template, toldOf(call))
+        const told = toldOf(call)
+        const content = await writeContent(name, options, { template, told, edited: call.edited })
+        const mail =
+          content instanceof Error ? content : await writeMail(name, options, { told, content })
         if (mail instanceof Error) return giveUp(storableReason(mail.message))
         return explainMail(await sendMail(smtp, mail, call.signal))
+      },
+      address: `${smtp.server.host}:${smtp.server.port}`,
+      editing: {
+        async write(told, edited) {
+          const content = await writeContent(name, options, { template, told, edited })
+          if (content instanceof Error) return { mistake: `${content.message}.` }
+          const mail: EditedMail = { ...content, to: writeMailbox(content.to) }
+          return { text: JSON.stringify(mail, null, 2), format: 'json' }
+        },
+        read: readMail,
       },
       close: () => smtp.close(),
     }
   },
 })
 
+type Content = { to: Mailbox; subject: string; text: string; html: string }
+
+type Given = { template: MailTemplate; told: Told; edited: unknown }
+
 /** An error is a mistake in the template or in `to`: the same order would meet it again. */
+async function writeContent(
+  name: string,
+  options: Options,
+  { template, told, edited }: Given,
+): Promise<Content | Error> {
+  try {
+    const written = editedMail(edited)
+    if (written instanceof Error) return written
+    const to = written ? parseMailbox(written.to) : findRecipient(name, options, told)
+    if (to === undefined) return new Error(`targets.${name}: to is no address`)
+    if (to instanceof Error) return to
+    if (written) return { ...written, to }
+    const view = describeOrder(told, template.languages, {
+      shopName: parseMailbox(options.from)?.name ?? '',
+      timeZone: options.timeZone ?? 'UTC',
+    })
+    const { subject, text, html } = await renderTemplate(template, view)
+    return { to, subject, text, html }
+  } catch (error) {
+    return explainTemplate(options, error)
+  }
+}
+
 async function writeMail(
   name: string,
   options: Options,
-  template: ReturnType<typeof loadTemplate>,
-  told: Told,
+  { told, content }: { told: Told; content: Content },
 ): Promise<Mail | Error> {
   const from = parseMailbox(options.from)
-  const to = findRecipient(name, options, told)
-  if (to instanceof Error) return to
   if (!from) return new Error(`targets.${name}.from is no address`)
   try {
-    const view = describeOrder(told, template.languages, {
-      shopName: from.name,
-      timeZone: options.timeZone ?? 'UTC',
-    })
-    const content = await renderTemplate(template, view)
-    return await composeMail({ from, to, idempotencyKey: told.idempotencyKey, ...content })
+    return await composeMail({ from, idempotencyKey: told.idempotencyKey, ...content })
   } catch (error) {
-    // Liquid adds the file's path.
-    const reason = reasonOf(error).replace(/, file:[^,]*/, '')
-    return new Error(`template ${options.template}: ${reason}`)
+    return explainTemplate(options, error)
   }
+}
+
+function explainTemplate({ template }: Options, error: unknown): Error {
+  // Liquid adds the file's path.
+  const reason = reasonOf(error).replace(/, file:[^,]*/, '')
+  return new Error(`template ${template}: ${reason}`)
 }
 
 function findRecipient(name: string, { to }: Options, told: Told) {

@@ -2,11 +2,13 @@ import { Type, type Static } from 'typebox'
 
 import { bindTargetHttp } from './bind-target-http.ts'
 import { classifyAnswer, notBeforeOf } from './classify-answer.ts'
+import { readBody, writeBody, type WrittenRequest } from './edit-request.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findUrlMistakes } from './find-url-mistakes.ts'
 import { keepAnswer } from './keep-answer.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
 import { mapRequest, UnusableMapping } from './map-request.ts'
+import { originOf } from './origin-of.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
 import { readOutcome, storableReason } from './read-outcome.ts'
@@ -91,7 +93,7 @@ export const httpKind = kindOfTarget({
       kind: 'http',
       call: async (call) => {
         try {
-          const request = mapRequest(name, options, toldOf(call))
+          const request = mapRequest(name, options, { told: toldOf(call), edited: call.edited })
           return judge(name, options, await sendRequest(agent, request, call.signal))
         } catch (error) {
           // The same order gives the same mistake: repeating it would not help.
@@ -99,11 +101,36 @@ export const httpKind = kindOfTarget({
           throw error
         }
       },
+      address: originOf(options.url),
+      editing: {
+        write: async (told, edited) => writeRequest(name, options, { told, edited }),
+        read: readBody,
+      },
       ...bindLookup(name, options.lookup, (call) => bindTargetHttp(agent, name, options, call)),
       close: () => agent.destroy(),
     }
   },
 })
+
+function writeRequest(
+  name: string,
+  options: Options,
+  order: { told: Told; edited: unknown },
+): WrittenRequest {
+  try {
+    const { body, headers } = mapRequest(name, options, order)
+    if (body === null) return { mistake: `targets.${name} sends no body for this order.` }
+    const text =
+      typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body)
+    return writeBody(text, headers['content-type'] ?? '')
+  } catch (error) {
+    if (error instanceof UnusableMapping) return { mistake: `${error.message}.` }
+    // Of the decoder.
+    if (error instanceof TypeError)
+      return { mistake: `targets.${name} sends bytes that are no text for this order.` }
+    throw error
+  }
+}
 
 function judge(name: string, options: Options, exchange: Exchange): Outcome {
   if (exchange.kind === 'answered') {

@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
 import { addPath, sayClimbs } from './add-path.ts'
+import { editedBody } from './edit-request.ts'
 import { encodeBody, type EncodedBody } from './encode-body.ts'
 import { reasonOf } from './reason-of.ts'
 import type { HttpRequest } from './send-request.ts'
@@ -19,10 +20,17 @@ export type MappingOptions = {
   body?: unknown
 }
 
-/** The request for one order, as the options and their functions say. Throws UnusableMapping. */
-export function mapRequest(name: string, options: MappingOptions, told: Told): HttpRequest {
+/**
+ * The request for one order, as the options and their functions say; `edited` is the body that an operator wrote
+ * instead. Throws UnusableMapping.
+ */
+export function mapRequest(
+  name: string,
+  options: MappingOptions,
+  { told, edited }: { told: Told; edited?: unknown },
+): HttpRequest {
   const method = options.method ?? 'POST'
-  const { bytes, contentType } = mapBody(name, options, told)
+  const { bytes, contentType } = findEdited(name, edited) ?? mapBody(name, options, told)
   return {
     url: mapUrl(name, options, told),
     method,
@@ -33,6 +41,13 @@ export function mapRequest(name: string, options: MappingOptions, told: Told): H
     },
     body: bytes,
   }
+}
+
+function findEdited(name: string, edited: unknown): EncodedBody | undefined {
+  const found = run(`targets.${name}`, () => editedBody(edited))
+  if (!found) return undefined
+  const contentType = found.format === 'json' ? 'application/json' : 'text/plain; charset=utf-8'
+  return { bytes: found.body, contentType }
 }
 
 function mapBody(name: string, options: MappingOptions, told: Told): EncodedBody {

@@ -1,5 +1,6 @@
 import type { Order } from '#messages/order.ts'
 
+import type { RequestEditing } from './edit-request.ts'
 import type { Answer, Outcome } from './outcome.ts'
 
 /** A target of the configuration file, checked, with every default filled in. */
@@ -16,6 +17,10 @@ export type Target = TargetOptions & {
    * Without it, such a delivery is repeated when the target is idempotent, and else left to a person.
    */
   lookup?: (call: Call) => Promise<LookedUp>
+  /** Lets an operator correct what is sent for one order. Absent: only its code knows what that is. */
+  editing?: RequestEditing
+  /** Where it is told, without anything that may be a secret. Absent: only its code knows. */
+  address?: string
   /** Closes the target's connections. */
   close(): Promise<void>
 }
@@ -108,6 +113,8 @@ export type Call = {
   attempt: number
   /** The same for every attempt of this delivery. */
   idempotencyKey: string
+  /** What an operator wrote, to be sent instead of what the configuration makes of the order: see `editing`. */
+  edited?: unknown
   /** Aborts at the deadline and when the worker stops. */
   signal: AbortSignal
 }

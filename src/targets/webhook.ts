@@ -4,9 +4,11 @@ import { Type, type Static } from 'typebox'
 
 import { classifyAnswer } from './classify-answer.ts'
 import { connectPublic, PrivateAddressRefused } from './connect-public.ts'
+import { editedBody, readBody, writeBody, type WrittenRequest } from './edit-request.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findWebhookMistakes } from './find-webhook-mistakes.ts'
 import { openAgent } from './open-agent.ts'
+import { originOf } from './origin-of.ts'
 import { giveUp, type Outcome } from './outcome.ts'
 import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
@@ -74,17 +76,23 @@ export function createWebhook(name: string, options: Options, lookup?: LookupFun
     kind: 'webhook',
     call: (call) =>
       tell(name, options, call, (request) => sendRequest(agent, request, call.signal)),
+    address: originOf(options.url),
+    editing: {
+      write: async (told, edited) => writeRequest(name, options, { told, edited }),
+      read: (text) => readBody(text, 'json'),
+    },
     close: () => agent.destroy(),
   }
 }
 
 async function tell(
   name: string,
-  { url, secret, payload = defaultPayload }: Options,
+  options: Options,
   call: Call,
   send: (request: HttpRequest) => Promise<Exchange>,
 ): Promise<Outcome> {
-  const body = serialise(() => payload(toldOf(call)))
+  const { url, secret } = options
+  const body = bodyOf(options, { told: toldOf(call), edited: call.edited })
   if (body instanceof Error)
     return giveUp(storableReason(`targets.${name}.payload: ${body.message}`))
   const webhook = {
@@ -109,6 +117,24 @@ async function tell(
   return explainMissingAnswer(exchange)
 }
 
+function writeRequest(
+  name: string,
+  options: Options,
+  order: { told: Told; edited: unknown },
+): WrittenRequest {
+  const body = bodyOf(options, order)
+  return body instanceof Error
+    ? { mistake: `targets.${name}.payload: ${body.message}.` }
+    : writeBody(body, 'application/json')
+}
+
+function bodyOf(
+  { payload = defaultPayload }: Options,
+  { told, edited }: { told: Told; edited: unknown },
+): string | Error {
+  return serialise(() => payload(told), edited)
+}
+
 /** The same for every attempt; a dot would end the id inside what is signed. */
 function webhookId(messageId: string): string {
   return `msg_${messageId.replaceAll('.', '')}`
@@ -119,9 +145,9 @@ function defaultPayload({ message, order }: Told): unknown {
 }
 
 /** Once: what is signed is what is sent, byte for byte. */
-function serialise(payload: () => unknown): string | Error {
+function serialise(payload: () => unknown, edited: unknown): string | Error {
   try {
-    const body: unknown = JSON.stringify(payload())
+    const body: unknown = editedBody(edited)?.body ?? JSON.stringify(payload())
     return typeof body === 'string' ? body : new TypeError('returned nothing to send')
   } catch (error) {
     return new Error(`threw: ${reasonOf(error)}`)

@@ -47,7 +47,7 @@ function claimed(id: string, afterAbandoned = false): ClaimedTurn {
     orderId: 'order',
     messageId: id,
     kind: 'order.placed',
-    told: { document: '{}', receivedAt: 0, payload: null, createdAt: 0 },
+    told: { document: '{}', receivedAt: 0, payload: null, createdAt: 0, edited: null },
   }
   return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }
 }

@@ -1,0 +1,42 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+
+import type { LetterRequest } from './read-request.ts'
+
+export type EditRequest = {
+  letterId: string
+  request: LetterRequest
+  /** What the operator made of it, and what its target's `editing.read` made of that. */
+  text: string
+  edited: object
+  who: string
+  reason: string | null
+}
+
+/**
+ * Keeps what an operator wrote, to be sent instead of what the configuration makes of the order, until the delivery
+ * is delivered. Before and after go to the audit log, in the order's story. False: the letter is not open any more.
+ */
+export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
+  const { letterId, request, text, edited, who, reason } = edit
+  const { numAffectedRows } = await sql`
+    update orderwheel.deliveries d set edited = ${JSON.stringify(edited)}::jsonb
+      from orderwheel.dead_letters l
+     where l.id = ${letterId}::uuid and l.resolved_at is null
+       and d.message_id = l.message_id and d.target = l.target and d.state = 'dead'`.execute(tx)
+  if (numAffectedRows !== 1n) return false
+  const { target, messageId, orderId } = request
+  const details = { target, messageId, letterId, before: request.text, after: text }
+  await tx
+    .insertInto('orderwheel.audit_log')
+    .values({
+      who,
+      action: 'delivery.edited',
+      subject: orderId,
+      reason,
+      details: JSON.stringify(details),
+    })
+    .execute()
+  return true
+}
