@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import pg from 'pg'
@@ -16,6 +17,8 @@ export type MigrateOptions = {
   migrations?: Migration[]
   /** How long another process that migrates is waited for. Default 600. */
   waitSeconds?: number
+  /** How long a migration tries to get its locks, in short attempts. Default 120. */
+  lockSeconds?: number
 }
 
 /** What is in the migrations folder, in the order it is applied. */
@@ -35,13 +38,13 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
  * Brings schema `orderwheel` to the version this build needs, each migration in a transaction of its own.
  * Safe to run from several machines at once. Answers the names applied, none when it was up to date.
  * Throws `database` when the server is older than 18 or behind a pooler, an applied migration has been changed, a
- * table's lock cannot be had within 5 s (run it again: what was applied stays), or another process migrates for
+ * table's lock cannot be had in time (run it again: what was applied stays), or another process migrates for
  * too long.
  */
 export async function migrateDatabase(
   connection: pg.ClientConfig,
   log: Log,
-  { migrations, waitSeconds = 600 }: MigrateOptions = {},
+  { migrations, waitSeconds = 600, lockSeconds = 120 }: MigrateOptions = {},
 ): Promise<string[]> {
   const client = new pg.Client({ ...connection, application_name: 'orderwheel-migrate' })
   // The statement in flight fails too, and says it better.
@@ -54,7 +57,8 @@ export async function migrateDatabase(
     await client.query('set statement_timeout = 0')
     await lock(client, log, waitSeconds)
     await createBookkeeping(client)
-    return await applyPending(client, migrations ?? (await readMigrations()), log)
+    const all = migrations ?? (await readMigrations())
+    return await applyPending(client, all, { log, lockSeconds })
   } finally {
     // Also gives back the lock.
     await client.end()
@@ -145,7 +149,7 @@ const bookkeeping = `
 async function applyPending(
   client: pg.Client,
   migrations: Migration[],
-  log: Log,
+  { log, lockSeconds }: { log: Log; lockSeconds: number },
 ): Promise<string[]> {
   const rows = await client.query<{ name: string; checksum: string }>(
     'select name, checksum from orderwheel.schema_migrations',
@@ -154,7 +158,7 @@ async function applyPending(
   refuseChanged(migrations, applied)
   const pending = migrations.filter(({ name }) => !applied.has(name))
   for (const migration of pending) {
-    await apply(client, migration)
+    await applyPatiently(client, migration, lockSeconds)
     log.info({ migration: migration.name }, 'migration applied')
   }
   return pending.map(({ name }) => name)
@@ -171,11 +175,36 @@ function refuseChanged(migrations: Migration[], applied: Map<string, string>): v
   )
 }
 
+// Whoever waits for a table's lock holds up all who come after it, orders among them: each wait is short, and
+// between two everybody else gets through.
+const lockTimeoutMs = 700
+const betweenLocksMs = 1_000
+
+async function applyPatiently(
+  client: pg.Client,
+  migration: Migration,
+  lockSeconds: number,
+): Promise<void> {
+  const until = performance.now() + lockSeconds * 1_000
+  for (;;) {
+    try {
+      return await apply(client, migration)
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > until) throw explain(migration, error)
+      await setTimeout(betweenLocksMs)
+    }
+  }
+}
+
+/** Somebody has the table locked, or wanted our lock and another one in the other order. */
+function isBusy(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '55P03' || error.code === '40P01')
+}
+
 async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
   try {
     await client.query('begin')
-    // Behind a long transaction an `alter table` would wait, and every order would wait behind it.
-    await client.query(`set local lock_timeout = '5s'`)
+    await client.query(`set local lock_timeout = '${lockTimeoutMs}ms'`)
     await client.query(sql)
     await client.query(
       'insert into orderwheel.schema_migrations (name, checksum) values ($1, $2)',
@@ -184,11 +213,15 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
     await client.query('commit')
   } catch (error) {
     await client.query('rollback').catch(() => {})
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new OrderwheelError(
-      'database',
-      `Migration ${name} failed and left nothing behind: ${reason}. Run "orderwheel migrate" again when that is mended.`,
-      { cause: error },
-    )
+    throw error
   }
+}
+
+function explain({ name }: Migration, error: unknown): OrderwheelError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new OrderwheelError(
+    'database',
+    `Migration ${name} failed and left nothing behind: ${reason}. Run "orderwheel migrate" again when that is mended.`,
+    { cause: error },
+  )
 }

@@ -11,6 +11,7 @@ import {
   whyNotReady,
 } from '#database/schema-version.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 const log = createLog('test', 'silent')
@@ -80,22 +81,44 @@ test('a migration that cannot be recorded is undone', async () => {
   expect(found.rows).toEqual([{ a: null }])
 })
 
-test('a migration gives up on a locked table instead of holding up every order behind it', async () => {
+test('a migration that cannot have its lock lets others through, and has it when it is free', async () => {
+  const create = migration('0001-a.sql', 'create table orderwheel.a ()')
+  const alter = migration('0002-b.sql', 'alter table orderwheel.a add column b int')
+  await migrateDatabase(database.connection, log, { migrations: [create] })
+  const migrating = await database.db.transaction().execute(async (tx) => {
+    await sql`lock table orderwheel.a in access share mode`.execute(tx)
+    const migrating = migrateDatabase(database.connection, log, { migrations: [create, alter] })
+    await eventually(async () => expect(await waitingForA()).toBe(true))
+    // Behind the migration in the queue: it is through while the migration still has no lock.
+    expect(await sql`select from orderwheel.a`.execute(database.db)).toMatchObject({ rows: [] })
+    return { migrating }
+  })
+
+  expect(await migrating.migrating).toEqual(['0002-b.sql'])
+})
+
+test('a migration that cannot have its lock for long gives up and says so', async () => {
   const create = migration('0001-a.sql', 'create table orderwheel.a ()')
   const alter = migration('0002-b.sql', 'alter table orderwheel.a add column b int')
   await migrateDatabase(database.connection, log, { migrations: [create] })
   await database.db.transaction().execute(async (tx) => {
     await sql`lock table orderwheel.a in access share mode`.execute(tx)
+    const migrations = [create, alter]
 
     await expect(
-      migrateDatabase(database.connection, log, { migrations: [create, alter] }),
+      migrateDatabase(database.connection, log, { migrations, lockSeconds: 0 }),
     ).rejects.toThrow('canceling statement due to lock timeout. Run "orderwheel migrate" again')
   })
-
-  expect(await migrateDatabase(database.connection, log, { migrations: [create, alter] })).toEqual([
-    '0002-b.sql',
-  ])
 })
+
+async function waitingForA(): Promise<boolean> {
+  const { rows } = await sql<{ waiting: boolean }>`
+    select exists (select from pg_locks
+                    where relation = 'orderwheel.a'::regclass and not granted) as waiting`.execute(
+    database.db,
+  )
+  return rows[0]?.waiting ?? false
+}
 
 test('a migration that another process holds up says who it is, and gives up with what to do', async () => {
   const warnings: string[] = []
