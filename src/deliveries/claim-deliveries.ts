@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 
 import { onlyDeployment } from '#base/deployment.ts'
+import { withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { isTransient } from '#database/transient-error.ts'
 import type { Order } from '#messages/order.ts'
@@ -187,7 +188,8 @@ async function readDeliveries(
   tx: Tx,
   { target, jobs, deployment = onlyDeployment }: ToRead,
 ): Promise<Row[]> {
-  const ids = `{${jobs.map((job) => job.id).join(',')}}`
+  const messageIds = jobs.map((job) => job.id)
+  const ids = `{${messageIds.join(',')}}`
   const { rows } = await sql<Row>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
            d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, d.edited, m.kind, m.payload,
@@ -195,11 +197,11 @@ async function readDeliveries(
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
            now()::text as "claimedAt", ${ownerFit(deployment)} as fit
       from orderwheel.deliveries d
-     cross join lateral (select * from orderwheel.messages where id = d.message_id offset 0) m
+     cross join lateral (
+             select * from orderwheel.messages where id = d.message_id and ${withinIds('id', messageIds)} offset 0) m
      cross join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o
-     where d.message_id = any(${ids}::uuid[]) and d.target = ${target} and d.settled_at is null`.execute(
-    tx,
-  )
+     where d.message_id = any(${ids}::uuid[]) and ${withinIds('d.message_id', messageIds)}
+       and d.target = ${target} and d.settled_at is null`.execute(tx)
   return rows
 }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders, withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 
 /**
@@ -16,10 +17,17 @@ export async function lockDeliveries(
   lock: { target: string; messageIds: readonly string[]; orderIds: readonly string[] },
 ): Promise<void> {
   const { target, messageIds, orderIds } = lock
+  const these =
+    messageIds.length > 0 &&
+    sql`message_id = any(${messageIds}::uuid[]) and target = ${target} and ${withinIds('message_id', messageIds)}`
+  const waiting =
+    orderIds.length > 0 &&
+    sql`order_id = any(${orderIds}::uuid[]) and state = 'waiting' and ${sinceOrders('message_id', orderIds)}`
+  const meant = [these, waiting].filter((one) => one !== false)
+  if (meant.length === 0) return
   await sql`
     select from orderwheel.deliveries
-     where message_id = any(${messageIds}::uuid[]) and target = ${target}
-        or order_id = any(${orderIds}::uuid[]) and state = 'waiting'
+     where ${sql.join(meant, sql` or `)}
      order by message_id, target
        for update`.execute(tx)
 }

@@ -42,7 +42,7 @@ async function look(db: Db, target: string, from: Place | undefined): Promise<Se
     : sql`true`
   const { rows } = await sql<Seen>`
     select w.order_id as "orderId", w.created_at as "createdAt", w.message_id as "messageId",
-           ${nothingInTheWay} as stranded
+           ${nothingInTheWay()} as stranded
       from orderwheel.deliveries w
      where w.target = ${target} and w.settled_at is null and w.state = 'waiting' and ${after}
      order by w.created_at, w.message_id

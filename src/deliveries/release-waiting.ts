@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { type JobToAdd, addJobs, hasQueue } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
@@ -20,10 +21,13 @@ export function inTheWayOf(waiting: string) {
      and b.state not in ${toldEnough}`
 }
 
-/** SQL that says of a delivery `w` that nothing is left to wait for. */
-export const nothingInTheWay = sql`not exists (
-  select from orderwheel.deliveries b
-   where ${inTheWayOf('w')})`
+/** SQL that says of a delivery `w` that nothing is left to wait for. Faster where it is known of which orders. */
+export function nothingInTheWay(orderIds?: readonly string[]) {
+  const since = orderIds ? sinceOrders('b.message_id', orderIds) : sql`true`
+  return sql<boolean>`not exists (
+    select from orderwheel.deliveries b
+     where ${inTheWayOf('w')} and ${since})`
+}
 
 /** `lastFetch` is -1 for those that never had a job. */
 type Released = JobToReplace & { target: string }
@@ -43,9 +47,10 @@ export async function releaseWaiting(
     update orderwheel.deliveries w set state = 'queued'
       from orderwheel.messages m
      where w.order_id = any(${orderIds}::uuid[]) and w.state = 'waiting'
+       and ${sinceOrders('w.message_id', orderIds)}
        and ${hasQueue(sql.ref('w.target'))}
-       and m.id = w.message_id
-       and ${nothingInTheWay}
+       and m.id = w.message_id and ${sinceOrders('m.id', orderIds)}
+       and ${nothingInTheWay(orderIds)}
     returning w.message_id as "messageId", w.order_id as "orderId", m.kind, w.target,
               w.last_fetch as "lastFetch"`.execute(tx)
   const byTarget = Map.groupBy(rows, (row) => row.target)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { endJobs } from '#queues/jobs.ts'
 
@@ -116,6 +117,10 @@ async function recordAttempts(
       a: attempt.answer,
     }),
   }))
+  const within = withinIds(
+    'd.message_id',
+    settlements.map(({ delivery }) => delivery.messageId),
+  )
   const { rows } = await sql<{ orderId: string }>`
     with patience as materialized (
       select ${setPatience}
@@ -124,7 +129,7 @@ async function recordAttempts(
         i uuid, n int, f int, s text, q boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
     ), locked as materialized (
       select e.*
-        from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = ${target}
+        from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = ${target} and ${within}
        order by d.message_id
          for update of d
     ), settled as (
@@ -137,7 +142,7 @@ async function recordAttempts(
              started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
              settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
         from locked e
-       where d.message_id = e.i and d.target = ${target}
+       where d.message_id = e.i and d.target = ${target} and ${within}
       returning d.order_id, d.awaited and d.state = 'delivered' as releases
     ), recorded as (
       insert into orderwheel.delivery_attempts

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 
 export type NewDelivery = {
@@ -54,12 +55,13 @@ async function markHolding(tx: Tx, deliveries: readonly NewDelivery[]): Promise<
       select message_id, target from orderwheel.deliveries
        where order_id = any(${orderIds}::uuid[])
          and state not in ('delivered', 'skipped', 'shed', 'cancelled')
+         and ${sinceOrders('message_id', orderIds)}
        order by message_id, target
          for update
     )
     update orderwheel.deliveries d set awaited = true
       from holding h
-     where d.message_id = h.message_id and d.target = h.target
+     where d.message_id = h.message_id and d.target = h.target and ${sinceOrders('d.message_id', orderIds)}
     returning d.order_id, d.target`.execute(tx)
   return new Set(rows.map((row) => `${row.order_id}:${row.target}`))
 }

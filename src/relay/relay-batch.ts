@@ -1,3 +1,4 @@
+import { isAfterOrder } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import { isMessageKind, type Routes } from '#messages/message-kinds.ts'
 import { type Message, takeMessages } from '#outbox/take-messages.ts'
@@ -46,6 +47,11 @@ function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[]
   if (!isMessageKind(kind)) {
     throw new Unrelayable(`Message ${id}: unknown kind ${kind}. Deploy a version that knows it.`)
   }
+  // Nobody would find it among what happened to the order.
+  if (!isAfterOrder(id, orderId))
+    throw new Unrelayable(
+      `Message ${id}: by its id, it happened more than a day before its order was made.`,
+    )
   const routed = routes[kind] ?? []
   return routed.map((name) => {
     const target = targets.find((candidate) => candidate.name === name)

@@ -214,7 +214,8 @@ test('a message of the order that is relayed while somebody decides waits for no
       )
       return rows.length
     })
-    const later = '01990000-0000-7000-8000-000000000001'
+    const made = await relay.query<{ id: string }>('select uuidv7() as id')
+    const later = made.rows[0]?.id ?? ''
     await relay.query(
       `insert into orderwheel.messages (id, position, order_id, kind, payload, created_at)
        values ($2, 2, $1, 'order.cancelled', '{}', now())`,

@@ -235,6 +235,6 @@ async function settledCount(): Promise<number> {
 async function stranded(): Promise<unknown[]> {
   const { rows } = await sql`
     select target, message_id from orderwheel.deliveries w
-     where state = 'waiting' and ${nothingInTheWay}`.execute(shop.db)
+     where state = 'waiting' and ${nothingInTheWay()}`.execute(shop.db)
   return rows
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 
 import { createLog } from '#base/log.ts'
+import type { Db } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { declareQueues } from '#queues/declare-queues.ts'
@@ -54,7 +55,7 @@ export async function openStuckShop(names: readonly string[]) {
         .executeTakeFirstOrThrow()
       const messageIds: string[] = []
       for (const [position, message] of messages.entries()) {
-        const messageId = randomUUID()
+        const messageId = await newId(db)
         messageIds.push(messageId)
         await addMessage({ orderId, messageId, position: position + 1, ...message })
       }
@@ -127,3 +128,9 @@ type StuckMessage = {
 }
 
 type Placed = { orderId: string; messageId: string; position: number }
+
+/** An id as the outbox gives it to a message. */
+async function newId(db: Db): Promise<string> {
+  const { rows } = await sql<{ id: string }>`select uuidv7() as id`.execute(db)
+  return rows[0]?.id ?? ''
+}
