@@ -139,6 +139,11 @@ create trigger delete_attempts after delete on orderwheel.deliveries
 create trigger delete_letters after delete on orderwheel.deliveries
   referencing old table as gone for each statement execute function orderwheel.delete_letters_of_deliveries();
 
+comment on trigger delete_messages on orderwheel.orders is 'What a foreign key would do, once a statement.';
+comment on trigger delete_deliveries on orderwheel.messages is 'What a foreign key would do, once a statement.';
+comment on trigger delete_attempts on orderwheel.deliveries is 'What a foreign key would do, once a statement.';
+comment on trigger delete_letters on orderwheel.deliveries is 'What a foreign key would do, once a statement.';
+
 create table orderwheel.dropped_history (
   until      timestamptz not null check (until > '2020-01-01'),
   dropped_at timestamptz not null default now(),

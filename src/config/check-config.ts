@@ -4,6 +4,7 @@ import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
 import type { Target } from '#targets/target.ts'
 
+import { fillRetention, findRetentionMistakes } from './check-retention.ts'
 import { checkTarget, type CheckedTarget } from './check-target.ts'
 import type { Environment } from './fill-in-environment.ts'
 import { findAfterMistakes } from './find-after-mistakes.ts'
@@ -11,7 +12,11 @@ import { findRouteMistakes } from './find-route-mistakes.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** A configuration without mistakes. */
-export type Config = { targets: Target[]; routes: Routes }
+export type Config = {
+  targets: Target[]
+  routes: Routes
+  retention: ReturnType<typeof fillRetention>
+}
 
 /**
  * Checks what a configuration file exports against everything it can be checked against without starting.
@@ -37,6 +42,7 @@ export function checkConfig(
     ...findUnknownSettings(definition),
     ...(isObject(definition['targets']) ? [] : [targetsMissing]),
     ...checked.flatMap((target) => target.mistakes),
+    ...findRetentionMistakes(definition['retention']),
     ...findRouteMistakes(routes, Object.keys(written)),
     ...findAfterMistakes(
       new Map(checked.map(({ name, after }) => [name, after])),
@@ -48,13 +54,17 @@ export function checkConfig(
     const advice = onlyMissing ? `\n${howToSet}` : ''
     throw new OrderwheelError('config', sayMistakes(file, mistakes) + advice)
   }
-  return { targets: createTargets(checked, place), routes: routes as Routes }
+  return {
+    targets: createTargets(checked, place),
+    routes: routes as Routes,
+    retention: fillRetention(definition['retention']),
+  }
 }
 
 const howToSet =
   'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
-const settings = ['targets', 'routes']
+const settings = ['targets', 'routes', 'retention']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
 
 function findUnknownSettings(definition: object): Mistake[] {

@@ -1,10 +1,13 @@
 import type { Routes } from '#messages/message-kinds.ts'
 import type { TargetDefinition } from '#targets/target-kind.ts'
 
+import type { RetentionOptions } from './check-retention.ts'
+
 /** A configuration file: the targets, and which of them are told of which kind of message. */
 export type ConfigDefinition<Name extends string = string> = {
   targets: Readonly<Record<Name, TargetDefinition>>
   routes: { readonly [Kind in keyof Routes]: readonly NoInfer<Name>[] }
+  retention?: RetentionOptions
 }
 
 /** Gives a configuration file its types; it is checked when a command starts. */

@@ -7,7 +7,6 @@ import { untilAborted } from '#base/until-aborted.ts'
 import { watchAnswers } from '#base/watch-answers.ts'
 import { forgetOldCounts } from '#limits/count-attempts.ts'
 import { countBacklogs } from '#limits/count-backlogs.ts'
-import { forgetOldChanges } from '#limits/forget-old-changes.ts'
 import { reapLeases } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Target } from '#targets/target.ts'
@@ -112,7 +111,6 @@ export function startWorker(options: WorkerOptions): Worker {
   const places = new Map<string, Place | undefined>()
   async function sweep() {
     await forgetOldCounts(db)
-    await forgetOldChanges(db)
     for (const target of names) {
       const step = await releaseStranded(deps, { target, from: places.get(target) })
       places.set(target, step.next)

@@ -6,13 +6,13 @@ import type { Db } from '#database/open-database.ts'
 // this is what one pass leaves to the next.
 const atATime = 5_000
 
-/** Forgets what happened to targets longer ago than 90 days, up to 5 000 changes; answers how many. */
-export async function forgetOldChanges(db: Db): Promise<number> {
+/** Forgets what happened to targets longer ago than `days`, up to 5 000 changes; answers how many. */
+export async function forgetOldChanges(db: Db, days: number): Promise<number> {
   const { numAffectedRows = 0n } = await sql`
     delete from orderwheel.target_changes
      where id = any(array(
        select id from orderwheel.target_changes
-        where at < now() - interval '90 days'
+        where at < now() - make_interval(days => ${days})
         order by at
         limit ${atATime}
           for update skip locked))`.execute(db)

@@ -17,19 +17,23 @@ export type OrderProgress = {
   unrelayed: readonly { kind: string; refused: boolean }[]
   relayed: readonly { kind: string }[]
   deliveries: readonly { state: DeliveryState }[]
+  /** What happened to it is not kept any more: retention only drops what is done with. */
+  historyDropped: boolean
 }
 
 /**
  * The order's state, derived from what its messages have come to. What needs a person comes first: an
  * order that was cancelled and has a dead delivery still needs attention.
  */
-export function orderState({ unrelayed, relayed, deliveries }: OrderProgress): OrderState {
+export function orderState(order: OrderProgress): OrderState {
+  const { unrelayed, relayed, deliveries, historyDropped } = order
   const progress = deliveries.map(({ state }) => progressOf[state])
   if (progress.includes('stuck') || unrelayed.some(({ refused }) => refused)) {
     return 'needs-attention'
   }
   if ([...unrelayed, ...relayed].some(({ kind }) => kind === 'order.cancelled')) return 'cancelled'
-  if (relayed.length === 0) return 'received'
+  if (relayed.length === 0)
+    return historyDropped && unrelayed.length === 0 ? 'completed' : 'received'
   return progress.includes('open') || unrelayed.length > 0 ? 'processing' : 'completed'
 }
 

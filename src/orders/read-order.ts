@@ -71,6 +71,7 @@ export async function readOrder(
       unrelayed: unrelayed.map(({ kind, refusal }) => ({ kind, refused: refusal !== null })),
       relayed,
       deliveries: found.deliveries,
+      historyDropped: found.historyDropped,
     }),
     receivedAt: iso(found.receivedAt),
     order: found.order,
@@ -94,6 +95,7 @@ type Rows = {
   externalId: string
   receivedAt: string
   order: Order
+  historyDropped: boolean
   messages: MessageReport[]
   deliveries: DeliveryRow[]
 }
@@ -119,6 +121,7 @@ async function readRows(
   const isIt = 'id' in which ? sql`o.id = ${which.id}` : sql`o.external_id = ${which.externalId}`
   const { rows } = await sql<Rows>`
     select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
+      coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
       (select coalesce(json_agg(json_build_object(
                 'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
                 'relayedAt', m.relayed_at, 'refusal', m.refusal) order by m.position), '[]')

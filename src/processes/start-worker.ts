@@ -4,6 +4,8 @@ import { createNotifier } from '#database/notify.ts'
 import { type Replaying, startReplaying } from '#dead-letters/run-replays.ts'
 import { startWorker as run, type Worker } from '#deliveries/run-worker.ts'
 
+import { startUpkeep } from '#upkeep/run-upkeep.ts'
+
 import { openQueues } from './open-queues.ts'
 import type { Setting } from './setting.ts'
 
@@ -29,6 +31,8 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
   setting.run.add({ name: 'worker', stage: 'work', stop: () => worker.stop() })
   const replaying = startReplaying({ db, boss, log })
   setting.run.add({ name: 'replays', stage: 'work', stop: () => replaying.stop() })
+  const upkeep = startUpkeep({ db, log, retention: config.retention })
+  setting.run.add({ name: 'upkeep', stage: 'work', stop: () => upkeep.stop() })
   const listener = listen({
     connection: directDatabaseOf(environment),
     channels: ['orderwheel_jobs', 'orderwheel_targets', 'orderwheel_replays'],

@@ -15,8 +15,8 @@ test('what happened to a target is forgotten after 90 days, bit by bit', async (
        from generate_series(1, 5020) as n`,
   )
 
-  expect(await forgetOldChanges(database.db)).toBe(5_000)
-  expect(await forgetOldChanges(database.db)).toBe(10)
-  expect(await forgetOldChanges(database.db)).toBe(0)
+  expect(await forgetOldChanges(database.db, 90)).toBe(5_000)
+  expect(await forgetOldChanges(database.db, 90)).toBe(10)
+  expect(await forgetOldChanges(database.db, 90)).toBe(0)
   expect(await readChanges(database.db, 'erp')).toHaveLength(10)
 })

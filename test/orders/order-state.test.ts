@@ -7,18 +7,29 @@ const placed = { kind: 'order.placed' }
 const cancelled = { kind: 'order.cancelled' }
 
 function relayed(...states: DeliveryState[]): OrderProgress {
-  return { unrelayed: [], relayed: [placed], deliveries: states.map((state) => ({ state })) }
+  const deliveries = states.map((state) => ({ state }))
+  return { unrelayed: [], relayed: [placed], deliveries, historyDropped: false }
 }
 
 test.each<[string, OrderProgress, string]>([
   [
     'nothing relayed yet',
-    { unrelayed: [{ ...placed, refused: false }], relayed: [], deliveries: [] },
+    {
+      unrelayed: [{ ...placed, refused: false }],
+      relayed: [],
+      deliveries: [],
+      historyDropped: false,
+    },
     'received',
   ],
   [
     'its message cannot be relayed',
-    { unrelayed: [{ ...placed, refused: true }], relayed: [], deliveries: [] },
+    {
+      unrelayed: [{ ...placed, refused: true }],
+      relayed: [],
+      deliveries: [],
+      historyDropped: false,
+    },
     'needs-attention',
   ],
   ['one target not told yet', relayed('delivered', 'queued'), 'processing'],
@@ -27,6 +38,11 @@ test.each<[string, OrderProgress, string]>([
   ['every target told', relayed('delivered', 'delivered'), 'completed'],
   ['targets shed or skipped', relayed('delivered', 'shed', 'skipped'), 'completed'],
   ['no target to tell', relayed(), 'completed'],
+  [
+    'a history that is not kept any more',
+    { unrelayed: [], relayed: [], deliveries: [], historyDropped: true },
+    'completed',
+  ],
   ['a dead delivery', relayed('delivered', 'dead', 'queued'), 'needs-attention'],
   ['an uncertain delivery', relayed('uncertain'), 'needs-attention'],
   ['a cancellation', { ...relayed('delivered'), relayed: [placed, cancelled] }, 'cancelled'],

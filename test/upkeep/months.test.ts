@@ -1,0 +1,213 @@
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { readOrder } from '#orders/read-order.ts'
+import { giveUp } from '#targets/outcome.ts'
+import { addMonths } from '#upkeep/add-months.ts'
+import { deleteOldOrders } from '#upkeep/delete-old-orders.ts'
+import { dropMonths } from '#upkeep/drop-months.ts'
+import { historyTables, monthName, monthStart } from '#upkeep/history-tables.ts'
+import { readPartitions } from '#upkeep/read-partitions.ts'
+
+import { beginMonthsAgo, placeOrderMonthsAgo } from '../support/past-months.ts'
+import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
+
+let shop: TestShop
+const refused = new Set<string>()
+
+beforeEach(async () => {
+  refused.clear()
+  const erp = testTarget('erp', {
+    call: async ({ order }) => (refused.has(order.id) ? giveUp('no') : { kind: 'delivered' }),
+  })
+  shop = await openTestShop([erp])
+})
+
+afterEach(() => shop.close())
+
+test('the partitions of the next three months are there before anybody needs them', async () => {
+  await Promise.all([addMonths(shop.db), addMonths(shop.db)])
+
+  const partitions = await readPartitions(shop.db)
+  const last = monthStart(new Date(), 4)
+  for (const table of historyTables)
+    expect(partitions.filter((one) => one.table === table).at(-1)?.until).toEqual(last)
+  expect(await addMonths(shop.db)).toEqual([])
+})
+
+test('a new partition is stored as the newest was, and has every index of the whole', async () => {
+  await beginMonthsAgo(shop.db, 1)
+
+  const { rows } = await sql<{ options: string[]; indexes: number; commented: boolean }>`
+    select c.reloptions as options, count(i.indexrelid)::int as indexes,
+           obj_description(c.oid) is not null as commented
+      from pg_class c join pg_index i on i.indrelid = c.oid
+     where c.oid = ${`orderwheel.deliveries_${monthName(monthStart(new Date(), 2))}`}::regclass
+     group by c.oid`.execute(shop.db)
+  const whole = await sql<{ indexes: number }>`
+    select count(*)::int as indexes from pg_index where indrelid = 'orderwheel.deliveries'::regclass`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([
+    { options: ['fillfactor=77'], indexes: whole.rows[0]?.indexes, commented: true },
+  ])
+})
+
+test('history is dropped a month at a time once it is older than the retention, and its orders stay completed', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  const old = await placeOrderMonthsAgo(shop.db, 4)
+  const kept = await placeOrderMonthsAgo(shop.db, 2)
+  await deliverAll()
+
+  const dropped = await dropMonths(shop.db, 3)
+
+  // The one before all, and the two that ended three months before this one began.
+  expect(dropped).toEqual(
+    [-5, -4, -3].map((months) => ({ kind: 'dropped', until: monthStart(new Date(), months) })),
+  )
+  expect(await readOrder(shop.db, { id: old.orderId })).toMatchObject({
+    state: 'completed',
+    messages: [],
+    deliveries: [],
+  })
+  expect(await readOrder(shop.db, { id: kept.orderId })).toMatchObject({
+    state: 'completed',
+    deliveries: [{ target: 'erp', state: 'delivered' }],
+  })
+  expect(await dropMonths(shop.db, 3)).toEqual([])
+})
+
+test.each([
+  ['has a dead letter', async (orderId: string) => void refused.add(orderId), 'dead'],
+  ['was not delivered yet', async () => void (await pauseErp()), 'queued'],
+])('a month in which an order %s stays until somebody has decided', async (_what, spoil, state) => {
+  await beginMonthsAgo(shop.db, 5)
+  const order = await placeOrderMonthsAgo(shop.db, 4)
+  await spoil(order.orderId)
+  await deliverAll()
+
+  const dropped = await dropMonths(shop.db, 3)
+
+  expect(dropped.at(-1)).toEqual({
+    kind: 'kept',
+    until: monthStart(new Date(), -3),
+    reason: `a delivery of that time is ${state}`,
+  })
+  expect(await shop.deliveries(order.orderId)).toEqual({ erp: state })
+})
+
+test('a month whose table somebody is reading is dropped when they are done', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  const reading = await shop.db.startTransaction().execute()
+  await sql`select from orderwheel.deliveries`.execute(reading)
+  const dropping = dropMonths(shop.db, 3)
+  // Those who come later are not kept waiting by it for long: this one would fail after its own patience.
+  await shop.db.transaction().execute(async (tx) => {
+    await sql`set local lock_timeout = '5s'`.execute(tx)
+    await sql`select from orderwheel.deliveries`.execute(tx)
+  })
+  await reading.rollback().execute()
+
+  expect(await dropping).toHaveLength(3)
+})
+
+test('old orders go with all that happened to them, but for those that are not done or are held', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  const done = await placeOrderMonthsAgo(shop.db, 4)
+  const dead = await placeOrderMonthsAgo(shop.db, 4)
+  const held = await placeOrderMonthsAgo(shop.db, 4)
+  const young = await placeOrderMonthsAgo(shop.db, 1)
+  refused.add(dead.orderId).add(held.orderId)
+  await deliverAll()
+  const unrelayed = await placeOrderMonthsAgo(shop.db, 4)
+  await sql`
+    update orderwheel.dead_letters
+       set resolution = 'discarded', resolved_at = now(), held_at = now(), held_by = 'eva', hold_reason = 'court'
+     where order_id = ${held.orderId}`.execute(shop.db)
+  await sql`update orderwheel.deliveries set state = 'skipped' where order_id = ${held.orderId}`.execute(
+    shop.db,
+  )
+
+  expect(await deleteOldOrders(shop.db, { days: 60, signal: new AbortController().signal })).toBe(1)
+
+  expect(await ordersLeft()).toEqual(
+    [dead.orderId, held.orderId, young.orderId, unrelayed.orderId].sort(),
+  )
+  const { rows } = await sql<{ left: number }>`
+    select (select count(*) from orderwheel.messages where order_id = ${done.orderId})
+         + (select count(*) from orderwheel.deliveries where order_id = ${done.orderId})
+         + (select count(*) from orderwheel.delivery_attempts where message_id = ${done.messageId}) as left`.execute(
+    shop.db,
+  )
+  expect(Number(rows[0]?.left)).toBe(0)
+})
+
+test('orders that stay do not keep those behind them', async () => {
+  await sql`
+    insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document)
+    select uuidv7('-90 days'), 'WEB-' || n, uuidv7(), 'WEB-' || n, sha256(''), '{}'
+      from generate_series(1, 1200) n`.execute(shop.db)
+  await sql`
+    insert into orderwheel.outbox (order_id, kind)
+    select id, 'order.placed' from orderwheel.orders order by id limit 700`.execute(shop.db)
+
+  expect(await deleteOldOrders(shop.db, { days: 60, signal: new AbortController().signal })).toBe(
+    500,
+  )
+})
+
+test('a message whose month has no partition is refused with a reason, and the others go on', async () => {
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 0)
+  await sql`
+    insert into orderwheel.outbox (id, order_id, kind)
+    values (uuidv7('10 years'), ${orderId}, 'order.placed')`.execute(shop.db)
+
+  await shop.relay()
+
+  const { rows } = await sql<{ refusal: string }>`select refusal from orderwheel.outbox`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([{ refusal: expect.stringContaining('no partition of relation') }])
+  expect(await shop.deliveries(orderId)).toEqual({ erp: 'queued' })
+})
+
+test('a message that is older than its order is refused, since nobody would find it', async () => {
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 0)
+  await sql`
+    insert into orderwheel.outbox (id, order_id, kind)
+    values (uuidv7('-2 days'), ${orderId}, 'order.placed')`.execute(shop.db)
+
+  await shop.relay()
+
+  const { rows } = await sql<{ refusal: string }>`select refusal from orderwheel.outbox`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([{ refusal: expect.stringContaining('more than a day before its order') }])
+})
+
+test('an application that makes ids of another kind is told at once', async () => {
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 0)
+
+  await expect(
+    sql`
+      insert into orderwheel.outbox (id, order_id, kind)
+      values (gen_random_uuid(), ${orderId}, 'order.placed')`.execute(shop.db),
+  ).rejects.toThrow('outbox_id_is_uuidv7')
+})
+
+async function deliverAll() {
+  await shop.relay()
+  const worker = shop.startWorker()
+  await worker.drained(AbortSignal.timeout(30_000))
+}
+
+async function pauseErp() {
+  await sql`update orderwheel.targets set paused_at = now(), paused_by = 'eva', pause_reason = 'x'`.execute(
+    shop.db,
+  )
+}
+
+async function ordersLeft(): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`select id from orderwheel.orders`.execute(shop.db)
+  return rows.map(({ id }) => id).sort()
+}
