@@ -1,0 +1,54 @@
+select from orderwheel.deliveries
+where message_id = any($1::uuid[]) and target = $2 and "message_id" between $3::uuid and $4::uuid or order_id = any($5::uuid[]) and state = 'waiting' and "message_id" >= $6::uuid
+order by message_id, target
+  for update;
+
+with patience as materialized (
+  select set_config('lock_timeout', '4s', true)
+), ended as materialized (
+  select e.* from patience, json_to_recordset($1::json) as e(
+    i uuid, n int, f int, s text, q boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
+), locked as materialized (
+  select e.*
+    from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = $2 and "d"."message_id" between $3::uuid and $4::uuid
+   order by d.message_id
+     for update of d
+), settled as (
+  update orderwheel.deliveries d
+     set state = coalesce(e.s, d.state),
+         attempts = case when e.o is null then d.attempts else e.n end,
+         uncharged = d.uncharged + case when e.c then 0 when e.o is null then 0 else 1 end,
+         edited = case when e.s = 'delivered' then null else d.edited end,
+         last_fetch = e.f, ask_first = e.q, worker = $5,
+         started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
+         settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
+    from locked e
+   where d.message_id = e.i and d.target = $6 and "d"."message_id" between $7::uuid and $8::uuid
+  returning d.order_id, d.awaited and d.state = 'delivered' as releases
+), recorded as (
+  insert into orderwheel.delivery_attempts
+         (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)
+  select i, $9, n, now() - make_interval(secs => ago), ms, o, r, a, $10, c
+    from locked where o is not null
+)
+select distinct order_id as "orderId" from settled where releases;
+
+select from orderwheel.deliveries
+where order_id = any($1::uuid[]) and state = 'waiting' and "message_id" >= $2::uuid
+order by message_id, target
+  for update;
+
+update orderwheel.deliveries w set state = 'queued'
+  from orderwheel.messages m
+ where w.order_id = any($1::uuid[]) and w.state = 'waiting'
+   and "w"."message_id" >= $2::uuid
+   and exists (select from pgboss.queue q where q.name = "w"."target")
+   and m.id = w.message_id and "m"."id" >= $3::uuid
+   and not exists (
+select from orderwheel.deliveries b
+ where b.order_id = "w".order_id
+ and (b.message_id = "w".message_id and b.target = any("w".after)
+      or b.position < "w".position and b.target = "w".target)
+ and b.state not in ('delivered', 'skipped', 'shed', 'cancelled') and "b"."message_id" >= $4::uuid)
+returning w.message_id as "messageId", w.order_id as "orderId", m.kind, w.target,
+          w.last_fetch as "lastFetch";
