@@ -106,6 +106,17 @@ BEGIN ATOMIC
 END;
 comment on function orderwheel.without_person(text,jsonb) is 'A reason without the person whose order it is about, as far as the order''s document names them, and without anything that looks like an e-mail address.';
 
+CREATE OR REPLACE FUNCTION orderwheel.delete_items_of_replays()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from orderwheel.replay_items i using gone where i.replay_id = gone.id;
+  return null;
+end
+$function$;
+comment on function orderwheel.delete_items_of_replays() is 'What deleting a replay deletes: its list.';
+
 CREATE OR REPLACE FUNCTION orderwheel.first_id(at timestamp with time zone)
  RETURNS uuid
  LANGUAGE sql
@@ -609,11 +620,10 @@ create table orderwheel.replay_items (
   constraint replay_items_check CHECK (((worked_off_at IS NULL) = (state = ANY (ARRAY['waiting'::text, 'cancelled'::text])))),
   constraint replay_items_position_check CHECK (("position" > 0)),
   constraint replay_items_result_check CHECK ((length(result) <= 2000)),
-  constraint replay_items_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'refused'::text, 'cancelled'::text]))),
-  constraint replay_items_replay_id_fkey FOREIGN KEY (replay_id) REFERENCES orderwheel.replays(id) ON DELETE CASCADE
+  constraint replay_items_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'done'::text, 'refused'::text, 'cancelled'::text])))
 );
 CREATE INDEX replay_items_letter ON orderwheel.replay_items USING btree (letter_id);
-CREATE INDEX replay_items_waiting ON orderwheel.replay_items USING btree (replay_id, "position") WHERE (state = 'waiting'::text);
+CREATE INDEX replay_items_waiting ON orderwheel.replay_items USING btree (letter_id) WHERE (state = 'waiting'::text);
 comment on table orderwheel.replay_items is 'The dead letters of a replay, oldest first.';
 comment on column orderwheel.replay_items.replay_id is 'The replay.';
 comment on column orderwheel.replay_items."position" is 'Its place in the list, 1 for the first.';
@@ -622,10 +632,9 @@ comment on column orderwheel.replay_items.state is 'waiting · done: replayed or
 comment on column orderwheel.replay_items.result is 'Why it was refused.';
 comment on column orderwheel.replay_items.worked_off_at is 'When it was done or refused.';
 comment on constraint replay_items_check on orderwheel.replay_items is 'What was worked off says when.';
-comment on constraint replay_items_replay_id_fkey on orderwheel.replay_items is 'A list goes with its replay.';
 comment on index orderwheel.replay_items_letter is 'Whether a letter is in a list already.';
 comment on index orderwheel.replay_items_pkey is 'A replay''s list in its order.';
-comment on index orderwheel.replay_items_waiting is 'What of a list is still to be worked off.';
+comment on index orderwheel.replay_items_waiting is 'Whether a letter is in a list that is still to be worked off.';
 
 create table orderwheel.verifications (
   id           uuid not null default uuidv7(),
@@ -1338,6 +1347,9 @@ comment on trigger delete_deliveries on orderwheel.messages is 'What a foreign k
 
 CREATE TRIGGER delete_messages AFTER DELETE ON orderwheel.orders REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.delete_messages_of_orders();
 comment on trigger delete_messages on orderwheel.orders is 'What a foreign key would do, once a statement.';
+
+CREATE TRIGGER delete_items AFTER DELETE ON orderwheel.replays REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.delete_items_of_replays();
+comment on trigger delete_items on orderwheel.replays is 'A list goes with its replay.';
 
 grant usage on schema orderwheel to orderwheel_reader;
 

@@ -2,7 +2,6 @@ import { printable, printableJson } from '#base/printable.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import { changeReplay, type ReplayChange } from '#dead-letters/change-replay.ts'
 import { listReplays } from '#dead-letters/read-replays.ts'
-import { announceReplay } from '#dead-letters/request-replay.ts'
 
 import { defineCommand, usageError, type Context } from './command.ts'
 import { groupCommands } from './command-group.ts'
@@ -114,7 +113,7 @@ async function makeChange(
   const reason = readReason(command, given)
   const request = { id: readId(command, id), change, who: operator(), reason }
   return withDatabase(environment, async ({ db }) => {
-    const changed = await db.transaction().execute((tx) => changeReplay(tx, request))
+    const changed = await changeReplay(db, request)
     switch (changed.kind) {
       case 'unknown':
         throw new OrderwheelError('not-found', `There is no replay ${id}: see orderwheel replays`)
@@ -124,7 +123,6 @@ async function makeChange(
         return 1
       }
       case 'changed': {
-        await announceReplay(db, id)
         const { state, ratePerSecond } = changed.after
         print(
           json

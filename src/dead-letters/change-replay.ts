@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 
-import type { Tx } from '#database/open-database.ts'
+import type { Db, Tx } from '#database/open-database.ts'
 
+import { announceReplay } from './request-replay.ts'
 import type { ReplayState } from './take-replay.ts'
 
 export type ReplayChange =
@@ -27,10 +28,18 @@ export type Changed =
 type Settings = { state: ReplayState; ratePerSecond: number }
 
 /**
- * Pauses, resumes or cancels a replay, or changes its rate; what is being worked off at this moment is waited for.
- * Call `announceReplay` after the commit.
+ * Pauses, resumes or cancels a replay, or changes its rate, and says so to whoever works it off; what is being worked
+ * off at this moment is waited for.
  */
-export async function changeReplay(tx: Tx, request: ChangeRequest): Promise<Changed> {
+export async function changeReplay(db: Db, request: ChangeRequest): Promise<Changed> {
+  const changed = await db.transaction().execute((tx) => change(tx, request))
+  if (changed.kind !== 'changed') return changed
+  await announceReplay(db, request.id)
+  if (request.change.kind === 'cancel') await markCancelled(db, request.id)
+  return changed
+}
+
+async function change(tx: Tx, request: ChangeRequest): Promise<Changed> {
   const { id, change, who, reason } = request
   const before = await tx
     .selectFrom('orderwheel.replays')
@@ -49,7 +58,6 @@ export async function changeReplay(tx: Tx, request: ChangeRequest): Promise<Chan
            finished_at = ${after.state === 'cancelled' ? sql`now()` : sql`null`},
            next_at = ${change.kind === 'resume' ? sql`now()` : sql`least(next_at, now() + make_interval(secs => ${1 / after.ratePerSecond}))`}
      where id = ${id}`.execute(tx)
-  if (change.kind === 'cancel') await cancelItems(tx, id)
   await tx
     .insertInto('orderwheel.audit_log')
     .values({
@@ -87,11 +95,23 @@ function applyChange(before: Settings, change: ReplayChange): Settings | undefin
   }
 }
 
-async function cancelItems(tx: Tx, id: string): Promise<void> {
-  await tx
-    .updateTable('orderwheel.replay_items')
-    .set({ state: 'cancelled' })
-    .where('replay_id', '=', id)
-    .where('state', '=', 'waiting')
-    .execute()
+// Many at once would take longer than a statement may.
+const markedAtOnce = 10_000
+
+/** What is left of a cancelled list. It counts as cancelled before it is marked, and if it never is: see readItems. */
+async function markCancelled(db: Db, id: string): Promise<void> {
+  const { total, workedOff } = await db
+    .selectFrom('orderwheel.replays')
+    .select(({ eb }) => ['total', eb('replayed', '+', eb.ref('refused')).as('workedOff')])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  for (let after = workedOff; after < total; after += markedAtOnce)
+    await db
+      .updateTable('orderwheel.replay_items')
+      .set({ state: 'cancelled' })
+      .where('replay_id', '=', id)
+      .where('position', '>', after)
+      .where('position', '<=', after + markedAtOnce)
+      .where('state', '=', 'waiting')
+      .execute()
 }

@@ -5,6 +5,7 @@ import type { CircuitState } from '#database/tables.ts'
 import { hasQueue } from '#queues/jobs.ts'
 
 import { isMeant, type LetterFilter } from './letter-filter.ts'
+import { isListed } from './listed-letters.ts'
 
 /** What a replay would do if it was asked for now. */
 export type Preview = {
@@ -73,22 +74,18 @@ type Found = { group: PreviewGroup; listed: number; held: number }
 
 async function readGroups(db: Db, filter: LetterFilter): Promise<Found[]> {
   const { rows } = await sql<PreviewGroup & { listed: number; held: number }>`
-    with listed as (
-      select distinct i.letter_id
-        from orderwheel.replays r
-        join orderwheel.replay_items i on i.replay_id = r.id and i.state = 'waiting'
-       where r.state = 'running'
-    )
-    select l.target, l.group_id as "groupId", min(l.status) as status,
-           min(coalesce(l.code, l.failure)) as error,
-           (count(*) - count(listed.letter_id))::int as "deadLetters", count(listed.letter_id)::int as listed,
-           (count(l.held_at) filter (where listed.letter_id is null))::int as held,
-           min(l.died_at) as "firstAt", max(l.died_at) as "lastAt"
-      from orderwheel.dead_letters l
-      left join listed on listed.letter_id = l.id
-     where l.resolved_at is null and ${isMeant(filter)}
-     group by l.target, l.group_id
-     order by count(*) desc, l.target, l.group_id`.execute(db)
+    select target, group_id as "groupId", min(status) as status, min(error) as error,
+           (count(*) filter (where not is_listed))::int as "deadLetters",
+           (count(*) filter (where is_listed))::int as listed,
+           (count(held_at) filter (where not is_listed))::int as held,
+           min(died_at) as "firstAt", max(died_at) as "lastAt"
+      from (select l.target, l.group_id, l.status, coalesce(l.code, l.failure) as error, l.held_at, l.died_at,
+                   ${isListed} as is_listed
+              from orderwheel.dead_letters l
+             where l.resolved_at is null and ${isMeant(filter)}
+            offset 0) l
+     group by target, group_id
+     order by count(*) desc, target, group_id`.execute(db)
   return rows.map(({ listed, held, ...group }) => ({ listed, held, group }))
 }
 

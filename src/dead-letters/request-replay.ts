@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { notifyOnce } from '#database/notify-once.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
+import { isListed, listsOf } from './listed-letters.ts'
 import { isMeant, type LetterFilter } from './letter-filter.ts'
 import { type ClosedLetter, sayClosed, shortUtc } from './say-closed.ts'
 import type { ReplayAction } from './take-replay.ts'
@@ -70,12 +71,6 @@ export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Req
   return { kind: 'nothing', ...(await whyNothing(tx, filter)) }
 }
 
-/** SQL that says of a dead letter `l` that a running replay is going to get to it. */
-export const isListed = sql<boolean>`exists (
-  select from orderwheel.replay_items i
-    join orderwheel.replays r on r.id = i.replay_id and r.state = 'running'
-   where i.letter_id = l.id and i.state = 'waiting')`
-
 /** Wakes whoever works replays off. Losing it is harmless: they look by themselves. */
 export function announceReplay(db: Db, id: string): Promise<void> {
   return notifyOnce(db, 'orderwheel_replays', [id])
@@ -108,8 +103,7 @@ async function findList(tx: Tx, filter: LetterFilter): Promise<WhyNothing | unde
   const { rows } = await sql<{ id: string; by: string; at: Date }>`
     select r.id, r.requested_by as by, r.created_at as at
       from orderwheel.dead_letters l
-      join orderwheel.replay_items i on i.letter_id = l.id and i.state = 'waiting'
-      join orderwheel.replays r on r.id = i.replay_id and r.state = 'running'
+     cross join lateral (${listsOf}) r
      where l.resolved_at is null and ${isMeant(filter)}
      limit 1`.execute(tx)
   const [list] = rows

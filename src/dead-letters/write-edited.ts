@@ -27,7 +27,9 @@ export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
        and d.message_id = l.message_id and d.target = l.target and d.state = 'dead'`.execute(tx)
   if (numAffectedRows !== 1n) return false
   const { target, messageId, orderId } = request
-  const details = { target, messageId, letterId, before: request.text, after: text }
+  // Objects: that is how they are known for what they are when a person is to be forgotten.
+  const before = { text: request.text }
+  const details = { target, messageId, letterId, before, after: { text } }
   await tx
     .insertInto('orderwheel.audit_log')
     .values({

@@ -108,7 +108,7 @@ type Asked = { id: string; change: ReplayChange; who: string; reason: string | u
 
 async function change(db: Db, { reason, ...asked }: Asked) {
   const request = { ...asked, reason: tidyReason(reason) }
-  const changed = await db.transaction().execute((tx) => changeReplay(tx, request))
+  const changed = await changeReplay(db, request)
   switch (changed.kind) {
     case 'unknown':
       throw new HttpProblem('replay-not-found')
@@ -117,7 +117,6 @@ async function change(db: Db, { reason, ...asked }: Asked) {
       throw new HttpProblem('replay-not-open', { detail: `It is ${changed.state}${by}.` })
     }
     case 'changed':
-      await announceReplay(db, asked.id)
       return findReplay(db, asked.id)
     default:
       return changed satisfies never

@@ -68,8 +68,8 @@ test('an operator corrects one request in an editor; it goes out under the first
       details: expect.objectContaining({
         target: 'erp',
         letterId,
-        before: '{\n  "sku": "IPOD-GREEN",\n  "to": "Ada Lovelace"\n}',
-        after: '{\n  "sku":"IPOD-BLUE",\n  "to": "Ada Lovelace"\n}',
+        before: { text: '{\n  "sku": "IPOD-GREEN",\n  "to": "Ada Lovelace"\n}' },
+        after: { text: '{\n  "sku":"IPOD-BLUE",\n  "to": "Ada Lovelace"\n}' },
       }),
     },
   ])

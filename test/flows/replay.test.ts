@@ -264,9 +264,7 @@ async function run(...args: string[]) {
 }
 
 function change(id: string, kind: 'pause' | 'resume') {
-  return shop.db
-    .transaction()
-    .execute((tx) => changeReplay(tx, { id, change: { kind }, who: 'eva', reason: null }))
+  return changeReplay(shop.db, { id, change: { kind }, who: 'eva', reason: null })
 }
 
 async function countStates(): Promise<Record<string, number>> {
