@@ -3,7 +3,18 @@ import { readdir } from 'node:fs/promises'
 import type { Scenario } from '../scenario.ts'
 
 // The order of the speed table; one that is not named here comes last.
-const order = ['intake', 'relay', 'deliver', 'http', 'latency', 'slow', 'backlog', 'xmin', 'memory']
+const order = [
+  'intake',
+  'relay',
+  'deliver',
+  'http',
+  'latency',
+  'slow',
+  'backlog',
+  'xmin',
+  'memory',
+  'soak',
+]
 
 const folder = new URL('../scenarios/', import.meta.url)
 
