@@ -57,4 +57,12 @@ export default defineConfig({
     'order.placed': ['erp', 'confirmation-email', 'partner-webhook', 'analytics'],
     'order.cancelled': ['erp', 'partner-webhook'],
   },
+
+  // Somebody is told when an order would be lost, a target makes dead letters, or nothing moves.
+  alerts: {
+    url: env('ALERT_URL', {
+      default: '',
+      description: 'where alerts are POSTed: a webhook of Slack, Mattermost or your own',
+    }),
+  },
 })

@@ -4,6 +4,7 @@ import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
 import type { Target } from '#targets/target.ts'
 
+import { checkAlerts } from './check-alerts.ts'
 import { fillRetention, findRetentionMistakes } from './check-retention.ts'
 import { checkTarget, type CheckedTarget } from './check-target.ts'
 import type { Environment } from './fill-in-environment.ts'
@@ -16,6 +17,8 @@ export type Config = {
   targets: Target[]
   routes: Routes
   retention: ReturnType<typeof fillRetention>
+  /** Where alerts are told; null: nowhere. */
+  alerts: { url: string } | null
 }
 
 /**
@@ -38,6 +41,7 @@ export function checkConfig(
     checkTarget(name, target, environment, place),
   )
   const routes = definition['routes']
+  const { alerts, mistakes: alertMistakes } = checkAlerts(definition['alerts'], environment)
   const mistakes = [
     ...findUnknownSettings(definition),
     ...(isObject(definition['targets']) ? [] : [targetsMissing]),
@@ -48,6 +52,7 @@ export function checkConfig(
       new Map(checked.map(({ name, after }) => [name, after])),
       isObject(routes) ? routes : {},
     ),
+    ...alertMistakes,
   ]
   if (mistakes.length > 0) {
     const onlyMissing = checked.flatMap(({ missing }) => missing).length === mistakes.length
@@ -58,13 +63,14 @@ export function checkConfig(
     targets: createTargets(checked, place),
     routes: routes as Routes,
     retention: fillRetention(definition['retention']),
+    alerts,
   }
 }
 
 const howToSet =
   'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
-const settings = ['targets', 'routes', 'retention']
+const settings = ['targets', 'routes', 'retention', 'alerts']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
 
 function findUnknownSettings(definition: object): Mistake[] {

@@ -1,5 +1,5 @@
 import type { Routes } from '#messages/message-kinds.ts'
-import type { TargetDefinition } from '#targets/target-kind.ts'
+import type { EnvironmentReference, TargetDefinition } from '#targets/target-kind.ts'
 
 import type { RetentionOptions } from './check-retention.ts'
 
@@ -8,6 +8,13 @@ export type ConfigDefinition<Name extends string = string> = {
   targets: Readonly<Record<Name, TargetDefinition>>
   routes: { readonly [Kind in keyof Routes]: readonly NoInfer<Name>[] }
   retention?: RetentionOptions
+  /** Where alerts are told; nowhere when it is left out. */
+  alerts?: AlertsDefinition
+}
+
+export type AlertsDefinition = {
+  /** Gets a POST of JSON with a `text` that Slack, Mattermost and their like show. Empty: nobody is told. */
+  url: string | EnvironmentReference
 }
 
 /** Gives a configuration file its types; it is checked when a command starts. */

@@ -18,5 +18,5 @@ export type { EnvironmentReference, TargetDefinition, Told } from '#targets/targ
 export type { MessageToTell, OrderToTell } from '#targets/target.ts'
 export { webhook, type WebhookOptions } from '#targets/webhook.ts'
 
-export { defineConfig, type ConfigDefinition } from './define-config.ts'
+export { defineConfig, type AlertsDefinition, type ConfigDefinition } from './define-config.ts'
 export { env } from './env.ts'

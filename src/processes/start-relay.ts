@@ -1,7 +1,12 @@
+import { hostname } from 'node:os'
+
+import { startAlerting } from '#alerts/start-alerting.ts'
 import { directDatabaseOf } from '#base/environment.ts'
 import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
+import { readOwner } from '#owner/read-owner.ts'
 import { startRelay as run, type RelayOptions } from '#relay/run-relay.ts'
+import { startVerifying } from '#verify/start-verifying.ts'
 
 import { openQueues } from './open-queues.ts'
 import type { Setting } from './setting.ts'
@@ -19,6 +24,22 @@ export async function startRelay(setting: Setting): Promise<void> {
     log: options.log,
   })
   setting.run.add({ name: 'listener of relay', stage: 'work', stop: () => listener.close() })
+  watchOver(setting, options)
+}
+
+/** What looks after the shop from time to time runs beside the relay, of which every shop has one. */
+function watchOver(setting: Setting, { db, log }: RelayOptions): void {
+  const { deployment } = setting.environment
+  const who = `relay ${hostname()}:${process.pid}`
+  const verifying = startVerifying({ db, log, who })
+  setting.run.add({ name: 'verifying', stage: 'work', stop: () => verifying.stop() })
+  const alerting = startAlerting({
+    db,
+    log,
+    address: setting.config.alerts,
+    mayTell: async () => (await readOwner(db, deployment)).delivers,
+  })
+  setting.run.add({ name: 'alerting', stage: 'work', stop: () => alerting.stop() })
 }
 
 /** What a relay works with: for a single pass, too. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { type Chunk, within } from './chunk.ts'
+import { type Chunk, wanted, within } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
 /** The queues of targets, also of those that left the configuration: pg-boss's schema may hold others' as well. */
@@ -18,7 +18,8 @@ export async function checkJobs(
   { queue, chunk }: { queue: string; chunk: Chunk },
 ): Promise<{ jobs: number; found: Finding[] }> {
   const { rows } = await sql<{ jobs: number; found: Finding[] }>`
-    with job as materialized (
+    with ${wanted(chunk)}
+    job as materialized (
       select j.id, j.state, j.priority, greatest(j.start_after, j.created_on) as due, coalesce(j.heartbeat_on, j.started_on) as seen
         from pgboss.job j
        where j.name = ${queue} and ${within('j.id', chunk)} and j.state < 'completed'

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { type Chunk, within } from './chunk.ts'
+import { type Chunk, wanted, within } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
 /** Everything that is looked at with a chunk of messages. */
@@ -13,8 +13,6 @@ export type MessagesChecked = {
   found: Finding[]
 }
 
-export type MessagesToCheck = { chunk: Chunk; queues: readonly string[] }
-
 /**
  * Looks whether each message has its deliveries, and each delivery what its state asks for: a job, a letter, an attempt,
  * something to wait for. One statement, so one snapshot: every transition is one transaction, and none is seen half
@@ -23,10 +21,10 @@ export type MessagesToCheck = { chunk: Chunk; queues: readonly string[] }
  */
 export async function checkMessages(
   db: Db,
-  { chunk, queues, upTo }: MessagesToCheck & { upTo: string },
+  { chunk, upTo }: { chunk: Chunk; upTo: string },
 ): Promise<MessagesChecked> {
   const { rows } = await sql<MessagesChecked>`
-    with ${looked({ chunk, queues })},
+    with ${looked(chunk)},
     noted as (
       insert into orderwheel.verify_pending (id, order_id)
       select id, order_id from message
@@ -49,8 +47,8 @@ export async function checkMessages(
 }
 
 /** The same look, which notes nothing. */
-export async function findInMessages(db: Db, look: MessagesToCheck): Promise<Finding[]> {
-  const { rows } = await sql<Finding>`with ${looked(look)} ${asFindings}`.execute(db)
+export async function findInMessages(db: Db, chunk: Chunk): Promise<Finding[]> {
+  const { rows } = await sql<Finding>`with ${looked(chunk)} ${asFindings}`.execute(db)
   return rows
 }
 
@@ -61,12 +59,14 @@ const asFindings = sql`
 const isUndone = sql`state not in ('delivered', 'skipped', 'shed', 'cancelled')`
 const done = sql`('delivered', 'skipped', 'shed', 'cancelled')`
 
+const hasJob = sql`state in ('queued', 'active', 'retrying')`
+
 // Settling releases what waits, or leaves it to a worker's walk, which passes by every minute.
 const releasedWithin = sql`interval '5 minutes'`
 
 // Every table is read once, by a piece of an index, and compared by hash: `not in` keeps PostgreSQL from joining row by
 // row, which it would choose for the newest ids, of which its statistics know nothing. `is true` does the same for `in`.
-function looked({ chunk, queues }: MessagesToCheck): RawBuilder<unknown> {
+function looked(chunk: Chunk): RawBuilder<unknown> {
   const openLetters = sql`
     select l.message_id, l.target from orderwheel.dead_letters l
      where ${within('l.message_id', chunk)} and l.resolved_at is null`
@@ -74,9 +74,13 @@ function looked({ chunk, queues }: MessagesToCheck): RawBuilder<unknown> {
     select a.message_id, a.target from orderwheel.delivery_attempts a
      where ${within('a.message_id', chunk)} and a.outcome = 'delivered'`
   const liveJobs = sql`
-    select j.id, j.name from pgboss.job j
-     where j.name = any(${queues}::text[]) and ${within('j.id', chunk)} and j.state < 'completed'`
+    select j.id, q.target
+      from (select distinct target from delivery where ${hasJob}) q
+     cross join lateral (
+       select j.id from pgboss.job j
+        where j.name = q.target and ${within('j.id', chunk)} and j.state < 'completed' offset 0) j`
   return sql`
+    ${wanted(chunk)}
     message as materialized (
       select m.id, m.order_id, m.targets, m.relayed_at from orderwheel.messages m where ${within('m.id', chunk)}
     ), delivery as materialized (
@@ -111,7 +115,7 @@ function looked({ chunk, queues }: MessagesToCheck): RawBuilder<unknown> {
          and (message_id, target) not in (select m.id, t.target from message m cross join unnest(m.targets) as t(target))
       union all
       select 'job-missing', order_id, message_id, target, coalesce(started_at, created_at) from delivery
-       where state in ('queued', 'active', 'retrying') and (message_id, target) not in (${liveJobs})
+       where ${hasJob} and (message_id, target) not in (${liveJobs})
       union all
       select 'letter-missing', order_id, message_id, target, settled_at from delivery
        where state = 'dead' and (message_id, target) not in (${openLetters})

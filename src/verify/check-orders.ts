@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { type Chunk, within } from './chunk.ts'
+import { type Chunk, wanted, within } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
 export type OrdersChecked = { orders: number; found: Finding[] }
@@ -45,6 +45,7 @@ const asFindings = sql`
 // check-messages.ts for `not in`.
 function looked(chunk: Chunk): RawBuilder<unknown> {
   return sql`
+    ${wanted(chunk)}
     placed as materialized (
       select o.id from orderwheel.orders o where ${within('o.id', chunk)}
     ), silent as materialized (

@@ -7,10 +7,16 @@ export type Chunk = { after: string; upTo: string } | { ids: readonly string[] }
 export const firstId = '00000000-0000-0000-0000-000000000000'
 export const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
+/** The CTEs that `within` needs before it, with a comma behind them. A list is sent once, however often it is used. */
+export function wanted(chunk: Chunk): RawBuilder<unknown> {
+  if (!('ids' in chunk)) return sql``
+  return sql`wanted as materialized (select unnest(${chunk.ids}::uuid[]) as id),`
+}
+
 /** SQL that says of a row that it belongs to a chunk, by its column of ids: a piece of an index, in either form. */
 export function within(column: string, chunk: Chunk): RawBuilder<boolean> {
   const id = sql.ref(column)
-  if ('ids' in chunk) return sql`${id} = any(${chunk.ids}::uuid[])`
+  if ('ids' in chunk) return sql`${id} = any(array(select id from wanted))`
   return sql`${id} > ${chunk.after}::uuid and ${id} <= ${chunk.upTo}::uuid`
 }
 

@@ -8,15 +8,11 @@ import { findInOrders } from './check-orders.ts'
 import { type Finding, type FindingKind, findingKey } from './finding.ts'
 
 /** Those of the findings that are still there, whatever kinds they are of. */
-export async function lookAgain(
-  db: Db,
-  found: readonly Finding[],
-  queues: readonly string[],
-): Promise<Finding[]> {
+export async function lookAgain(db: Db, found: readonly Finding[]): Promise<Finding[]> {
   if (found.length === 0) return []
   const bySource = Map.groupBy(found, ({ kind }) => sourceOf[kind])
   const there: Finding[] = []
-  for (const [source, of] of bySource) there.push(...(await find(db, source, { of, queues })))
+  for (const [source, of] of bySource) there.push(...(await find(db, source, of)))
   const keys = new Set(there.map(findingKey))
   return found.filter((finding) => keys.has(findingKey(finding)))
 }
@@ -42,17 +38,12 @@ const sourceOf: Readonly<Record<FindingKind, Source>> = {
   'target-idle': 'lateness',
 }
 
-async function find(
-  db: Db,
-  source: Source,
-  { of, queues }: { of: readonly Finding[]; queues: readonly string[] },
-): Promise<Finding[]> {
+async function find(db: Db, source: Source, of: readonly Finding[]): Promise<Finding[]> {
   switch (source) {
     case 'orders':
       return findInOrders(db, { ids: of.flatMap(({ orderId }) => orderId ?? []) })
     case 'messages':
-      // A queue may have been declared since the walk began.
-      return findInMessages(db, { chunk: { ids: messageIds(of) }, queues: withTargets(queues, of) })
+      return findInMessages(db, { ids: messageIds(of) })
     case 'jobs':
       return findInQueues(db, of)
     case 'letters':
@@ -73,8 +64,4 @@ async function findInQueues(db: Db, found: readonly Finding[]): Promise<Finding[
 
 function messageIds(found: readonly Finding[]): string[] {
   return [...new Set(found.flatMap(({ messageId }) => messageId ?? []))]
-}
-
-function withTargets(queues: readonly string[], found: readonly Finding[]): string[] {
-  return [...new Set([...queues, ...found.flatMap(({ target }) => target ?? [])])]
 }

@@ -21,6 +21,16 @@ export type Verification = {
   findings: NamedFinding[]
 }
 
+/** The last verification that was finished; undefined: there was none yet. */
+export async function readLastVerification(db: Db): Promise<Verification | undefined> {
+  const row = await read(db)
+    .where('failure', 'is', null)
+    .orderBy('finished_at', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row && toVerification(row)
+}
+
 export async function readVerification(db: Db, id: string): Promise<Verification> {
   return toVerification(await read(db).where('id', '=', id).executeTakeFirstOrThrow())
 }

@@ -9,8 +9,8 @@ import { countClass, type NamedFinding } from './finding.ts'
 import type { Walk } from './walk.ts'
 
 /**
- * Writes down what a finished walk came to, with the next watermark, raises or ends its alerts, and forgets results of
- * more than 90 days. Answers the result's id. Throws ClaimLost: then nothing is written.
+ * Writes down what a finished walk came to, with the next watermark, raises or ends its alerts, and forgets results
+ * and alerts of more than 90 days. Answers the result's id. Throws ClaimLost: then nothing is written.
  */
 export async function recordVerification(
   db: Db,
@@ -91,4 +91,8 @@ async function forgetOld(tx: Tx): Promise<void> {
      where v.finished_at < now() - interval '90 days'
        and v.id <> (select id from orderwheel.verifications
                      where failure is null order by finished_at desc limit 1)`.execute(tx)
+  await sql`
+    delete from orderwheel.alerts where raised_at < now() - interval '90 days' and resolved_at is not null`.execute(
+    tx,
+  )
 }

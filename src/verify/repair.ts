@@ -40,8 +40,7 @@ export type Repaired =
 export async function repairFinding(deps: RepairDeps, finding: NamedFinding): Promise<Repaired> {
   const { repaired, targets } = await deps.db.transaction().execute(async (tx) => {
     await lockSubject(tx, finding)
-    const queues = finding.target === null ? [] : [finding.target]
-    if ((await lookAgain(tx, [finding], queues)).length === 0) return none({ kind: 'gone' })
+    if ((await lookAgain(tx, [finding])).length === 0) return none({ kind: 'gone' })
     const mended = await mend(tx, deps, finding)
     if (!mended) return none({ kind: 'for-a-person' })
     await record(tx, deps.who, { finding, mended })

@@ -18,7 +18,7 @@ import { keptFindings, type Phase, phases, type Walk } from './walk.ts'
  */
 export async function takeStep(db: Db, walk: Walk): Promise<Walk> {
   const { place, checked, found } = await look(db, walk)
-  const confirmed = await lookAgain(db, found, walk.queues)
+  const confirmed = await lookAgain(db, found)
   const counts = { ...walk.counts }
   for (const { kind } of confirmed) counts[kind] = (counts[kind] ?? 0) + 1
   const findings = [...walk.findings, ...confirmed].slice(0, keptFindings)
@@ -108,7 +108,6 @@ async function lookAtMessages(db: Db, walk: Walk): Promise<Look> {
   })
   const { messages, deliveries, found } = await checkMessages(db, {
     chunk: { after, upTo },
-    queues: walk.queues,
     upTo: walk.upTo,
   })
   return { place: isLast ? null : upTo, checked: { messages, deliveries }, found }
@@ -116,11 +115,11 @@ async function lookAtMessages(db: Db, walk: Walk): Promise<Look> {
 
 // Only those that the walks over orders and messages begin behind.
 async function lookAtPending(db: Db, walk: Walk): Promise<Look> {
-  const { queues, upTo } = walk
+  const { upTo } = walk
   const after = walk.place ?? firstId
   const next = await nextPending(db, { after, upTo: walk.after, limit: messagesAtATime })
   const silent = await checkOrders(db, { chunk: { ids: next.orderIds }, upTo, newAfter: null })
-  const open = await checkMessages(db, { chunk: { ids: next.messageIds }, queues, upTo })
+  const open = await checkMessages(db, { chunk: { ids: next.messageIds }, upTo })
   const { messages, deliveries } = open
   return {
     place: next.last,

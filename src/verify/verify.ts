@@ -24,7 +24,7 @@ export async function verify(
  * not count any more, as far as each finding was kept.
  */
 export async function finish(db: Db, claim: Claim, walk: Walk): Promise<Verification> {
-  const there = await lookAgain(db, walk.findings, walk.queues)
+  const there = await lookAgain(db, walk.findings)
   const counts = { ...walk.counts }
   for (const finding of walk.findings) {
     if (!there.includes(finding)) counts[finding.kind] = (counts[finding.kind] ?? 1) - 1

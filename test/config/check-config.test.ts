@@ -17,6 +17,23 @@ const mail = {
   smtp: 'smtp://mail.example.com',
 }
 
+test('alerts go where the configuration says, nowhere without an address', () => {
+  const shop = { targets: { loyalty: custom(async () => {}) }, routes: {} }
+  const address = { url: env('ALERT_URL', { default: '' }) }
+  expect(check(shop, {}).alerts).toBeNull()
+  expect(check({ ...shop, alerts: address }, {}).alerts).toBeNull()
+  expect(check({ ...shop, alerts: address }, { ALERT_URL: url }).alerts).toEqual({ url })
+  const wrong = (alerts: unknown) => mistakesOf({ ...shop, alerts })
+  expect(wrong({ url: 'ftp://hooks.example' })).toEqual([
+    'alerts.url: must be an address such as https://hooks.example.com/services/…',
+  ])
+  expect(wrong({ ulr: url })).toEqual(['alerts.ulr: is not a setting of alerts; did you mean url?'])
+  expect(wrong(url)).toEqual(["alerts: must be an object: { url: env('ALERT_URL') }"])
+  expect(wrong({ url: env('ALERT_URL') })).toEqual([
+    'alerts.url: the environment variable ALERT_URL is not set',
+  ])
+})
+
 test('a configuration without mistakes becomes targets with every default filled in', async () => {
   const { targets, routes } = check(
     {

@@ -45,6 +45,7 @@ test('the variables the shipped file names are the ones it needs', async () => {
     'PARTNER_SECRET',
     'PARTNER_ALLOW_PRIVATE',
     'ANALYTICS_URL',
+    'ALERT_URL',
   ])
   expect(variables[0]).toEqual({
     variable: 'ERP_URL',

@@ -1,0 +1,61 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+
+import type { AlertKind } from './alert-kinds.ts'
+import { raiseAlert } from './raise-alert.ts'
+import { resolveAlert } from './resolve-alert.ts'
+
+/** One look at what nobody else raises an alert about; ends those that are over. Writes only what changes. */
+export async function watchShop(db: Db): Promise<void> {
+  for (const { kind, subject, text, open } of await look(db)) {
+    if (text !== null && text !== open) await raiseAlert(db, { kind, subject, text })
+    // A verification that works ends its own.
+    if (text === null && open !== null && kind !== 'verify.failed')
+      await resolveAlert(db, { kind, subject })
+  }
+}
+
+type Seen = {
+  kind: AlertKind
+  subject: string
+  /** What is to be said; null: nothing. */
+  text: string | null
+  /** What the open alert says; null: none is open. */
+  open: string | null
+}
+
+// Not whether there are any dead letters: one that is left for next week would hide the hundreds of tomorrow. A full
+// verification may take longer than half an hour, and goes on bit by bit.
+async function look(db: Db): Promise<Seen[]> {
+  const { rows } = await sql<Seen>`
+    with seen as (
+      select 'dead-letters' as kind, t.name as subject,
+             case when l.letters > 0 then
+               t.name || ': ' || l.letters || ' new dead ' || case when l.letters = 1 then 'letter' else 'letters' end
+               || ' in the last hour. "orderwheel dead-letters groups" says why.' end as text
+        from orderwheel.targets t
+       cross join lateral (
+         select count(*) as letters from orderwheel.dead_letters l
+          where l.target = t.name and l.resolved_at is null and l.died_at > now() - interval '1 hour') l
+      union all
+      select 'outbox', '', (
+        select 'The outbox is not moving: its oldest message has been waiting for '
+               || floor(extract(epoch from now() - b.created_at) / 60) || ' minutes. Is a relay running?'
+          from (select created_at from orderwheel.outbox where try_after is null order by position limit 1) b
+         where b.created_at < now() - interval '5 minutes')
+      union all
+      select 'verify.failed', '',
+             case when claimed_until < now() - interval '30 minutes' and not exists (
+                    select from orderwheel.verifications
+                     where finished_at > now() - interval '30 minutes' and failure is null)
+             then 'Orders have not been verified for more than 30 minutes. The log of the relay says why ("verification failed" or "verification interrupted, trying again").' end
+        from orderwheel.verify_state
+    )
+    select s.kind, s.subject, s.text, a.text as open
+      from seen s
+      left join orderwheel.alerts a on a.kind = s.kind and a.subject = s.subject and a.resolved_at is null
+     where s.text is not null or a.text is not null
+     order by s.kind, s.subject`.execute(db)
+  return rows
+}

@@ -1,0 +1,57 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+
+import type { Claim } from './claim-verification.ts'
+
+export type Due = {
+  /** Of what is open or new since the last one. */
+  sinceLast: boolean
+  /** Of everything: it has begun, was asked for, or is a day ago. */
+  full: boolean
+}
+
+// Half of what somebody who watches a shop would wait for; each costs less than a second of it.
+const every = sql`interval '5 minutes'`
+const fullEvery = sql`interval '1 day'`
+
+/** What is to be verified now, unless another process does it at this moment. */
+export async function readDue(db: Db): Promise<Due> {
+  const { rows } = await sql<Due>`
+    select s.watermark is not null and (tried.at is null or (s.requested_at is not null and not s.request_full))
+             as "sinceLast",
+           (s.full_walk is not null or s.watermark is null or s.request_full
+            or coalesce(s.full_at, '-infinity') < now() - ${fullEvery}) and failed.at is null as full
+      from orderwheel.verify_state s
+      left join lateral (select v.finished_at as at from orderwheel.verifications v
+                          where v.finished_at > now() - ${every} limit 1) tried on true
+      left join lateral (select v.finished_at as at from orderwheel.verifications v
+                          where v.finished_at > now() - ${every} and v.failure is not null limit 1) failed on true
+     where s.claimed_until <= now()`.execute(db)
+  return rows[0] ?? { sinceLast: false, full: false }
+}
+
+/** Somebody asks for a verification: a relay begins it within seconds. */
+export async function requestVerification(
+  db: Db,
+  { who, isFull }: { who: string; isFull: boolean },
+): Promise<Date> {
+  const { rows } = await sql<{ at: Date }>`
+    update orderwheel.verify_state
+       set requested_at = now(), requested_by = ${who.slice(0, 200)}, request_full = request_full or ${isFull}
+    returning requested_at as at`.execute(db)
+  const [row] = rows
+  if (!row)
+    throw new Error('orderwheel.verify_state has lost its row: insert it with default values.')
+  return row.at
+}
+
+/** Takes what was asked for, and answers who asked; undefined: nobody did. */
+export async function takeRequest(db: Db, { id }: Claim): Promise<string | undefined> {
+  const { rows } = await sql<{ who: string | null }>`
+    update orderwheel.verify_state
+       set requested_at = null, requested_by = null, request_full = false
+     where claim = ${id}
+    returning old.requested_by as who`.execute(db)
+  return rows[0]?.who ?? undefined
+}

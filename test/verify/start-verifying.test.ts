@@ -1,0 +1,162 @@
+import { sql } from 'kysely'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { claimVerification, keepClaim } from '#verify/claim-verification.ts'
+import { requestVerification } from '#verify/due-verification.ts'
+import { takeUpWalk, putDownWalk } from '#verify/full-walk.ts'
+import { runWalk } from '#verify/run-walk.ts'
+import { startVerifying } from '#verify/start-verifying.ts'
+import { finish } from '#verify/verify.ts'
+
+import { eventually } from '../support/eventually.ts'
+import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
+
+let shop: TestShop
+let logged: { level: number; msg: string }[]
+const running: { stop(): Promise<void> }[] = []
+
+beforeEach(async () => {
+  logged = []
+  shop = await openTestShop([testTarget('erp')])
+})
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((one) => one.stop()))
+  await shop.close()
+})
+
+function start(who: string) {
+  const log = pino({ level: 'info' }, { write: (line) => void logged.push(JSON.parse(line)) })
+  const verifying = startVerifying({ db: shop.db, log, who, lookSeconds: 0.05 })
+  running.push(verifying)
+  return verifying
+}
+
+async function verifications() {
+  return shop.db
+    .selectFrom('orderwheel.verifications')
+    .select(['requested_by', 'is_full', 'lost', 'failure'])
+    .orderBy('id')
+    .execute()
+}
+
+async function fiveMinutesPass() {
+  await sql`
+    update orderwheel.verifications
+       set started_at = started_at - interval '6 minutes', finished_at = finished_at - interval '6 minutes'`.execute(
+    shop.db,
+  )
+}
+
+async function alerts() {
+  const rows = await shop.db
+    .selectFrom('orderwheel.alerts')
+    .select(['kind', 'resolved_at'])
+    .orderBy('id')
+    .execute()
+  return rows.map(({ kind, resolved_at }) => `${kind} ${resolved_at ? 'over' : 'open'}`)
+}
+
+test('the first verification is full, then one each 5 minutes, one at a time over all processes', async () => {
+  start('one')
+  start('two')
+  await eventually(async () => (await verifications()).length === 1)
+  expect(await verifications()).toMatchObject([{ is_full: true, lost: 0 }])
+  for (const count of [2, 3]) {
+    await fiveMinutesPass()
+    await eventually(async () => (await verifications()).length === count)
+  }
+  expect((await verifications()).map(({ is_full }) => is_full)).toEqual([true, false, false])
+  expect(logged.map(({ msg }) => msg)).toEqual(['verified', 'verified', 'verified'])
+})
+
+test('something lost is logged, alerted once, and over when it is mended', async () => {
+  const { messageId } = await shop.placeOrder()
+  await shop.relay()
+  await sql`create table public.kept as select * from pgboss.job`.execute(shop.db)
+  await sql`delete from pgboss.job`.execute(shop.db)
+  start('one')
+  await eventually(async () => (await verifications()).length === 1)
+  expect(await alerts()).toEqual(['verify.lost open'])
+  await fiveMinutesPass()
+  await eventually(async () => (await verifications()).length === 2)
+  expect(await alerts()).toEqual(['verify.lost open'])
+  expect(logged).toMatchObject([
+    { level: 50, msg: 'verification found something lost' },
+    { level: 50, msg: 'verification found something lost' },
+  ])
+
+  await sql`insert into pgboss.job select * from public.kept where id = ${messageId}`.execute(
+    shop.db,
+  )
+  await fiveMinutesPass()
+  await eventually(async () => (await verifications()).length === 3)
+  expect(await alerts()).toEqual(['verify.lost over'])
+})
+
+test('a verification that somebody asks for begins at once, and says who asked', async () => {
+  start('one')
+  await eventually(async () => (await verifications()).length === 1)
+  await requestVerification(shop.db, { who: 'eva', isFull: false })
+  await eventually(async () => (await verifications()).length === 2)
+  await requestVerification(shop.db, { who: 'eva', isFull: true })
+  await eventually(async () => (await verifications()).length === 3)
+  expect((await verifications()).slice(1)).toMatchObject([
+    { requested_by: 'eva', is_full: false },
+    { requested_by: 'eva', is_full: true },
+  ])
+})
+
+test('a full verification is put down and taken up by another process where it was', async () => {
+  await shop.placeOrder()
+  await shop.relay()
+  const signal = AbortSignal.timeout(30_000)
+  const first = await eventually(() => claimVerification(shop.db, 'first'))
+  const begun = await takeUpWalk(shop.db, { requestedBy: 'first' })
+  const walk = await runWalk(shop.db, begun, { claim: first, signal, maxSeconds: 0 })
+  expect(walk.phase).not.toBe('done')
+  await putDownWalk(shop.db, first, walk)
+  await sql`update orderwheel.verify_state set claimed_until = now()`.execute(shop.db)
+
+  const second = await eventually(() => claimVerification(shop.db, 'second'))
+  const taken = await takeUpWalk(shop.db, { requestedBy: 'second' })
+  expect(taken).toEqual(walk)
+  const done = await runWalk(shop.db, taken, { claim: second, signal })
+  expect(await finish(shop.db, second, done)).toMatchObject({ checked: 1, requestedBy: 'first' })
+  // The first one was away for more than a minute: nothing of what it does counts any more.
+  await expect(keepClaim(shop.db, first)).rejects.toThrow('Another verification has begun')
+  await expect(finish(shop.db, first, done)).rejects.toThrow('Another verification has begun')
+  expect(await verifications()).toHaveLength(1)
+})
+
+test('a verification that cannot run is written down, alerted, and not repeated at once', async () => {
+  await sql`alter table orderwheel.verify_pending rename column noted_at to noted`.execute(shop.db)
+  await sql`alter table orderwheel.verify_pending add column noted_at int`.execute(shop.db)
+  await shop.placeOrder()
+  await shop.relay()
+  const verifying = start('one')
+  await eventually(async () => (await verifications()).length === 1)
+  expect((await verifications())[0]?.failure).toMatch(/UNION types/)
+  expect(await alerts()).toEqual(['verify.failed open'])
+  await verifying.stop()
+  expect(logged.filter(({ msg }) => msg === 'verification failed')).toHaveLength(1)
+
+  await sql`alter table orderwheel.verify_pending drop column noted_at`.execute(shop.db)
+  await sql`alter table orderwheel.verify_pending rename column noted to noted_at`.execute(shop.db)
+  await fiveMinutesPass()
+  start('two')
+  await eventually(async () => (await verifications()).length === 2)
+  expect(await alerts()).toEqual(['verify.failed over'])
+})
+
+test('results of more than 90 days are forgotten, the newest never', async () => {
+  await sql`
+    insert into orderwheel.verifications (is_full, requested_by, started_at, finished_at)
+    select false, 'old', now() - n * interval '1 day', now() - n * interval '1 day'
+      from generate_series(89, 100) n`.execute(shop.db)
+  start('one')
+  await eventually(async () =>
+    (await verifications()).some(({ requested_by }) => requested_by === 'one'),
+  )
+  expect((await verifications()).map(({ requested_by }) => requested_by)).toEqual(['old', 'one'])
+})
