@@ -23,13 +23,14 @@ export const scenario: Scenario = {
     const perMonth = bench.quick ? 5_000 : 100_000
     const database = await bench.createDatabase()
     const env = { DATABASE_URL: database.url, BENCH_TARGETS: 'one,two,three,four' }
-    const { db, close } = openDatabase({
+    const upkeep = openDatabase({
       connection: { connectionString: database.url },
       applicationName: 'orderwheel-bench',
       maxConnections: 2,
       statementTimeoutMs: 0,
       onConnectionLost: () => {},
     })
+    const { db } = upkeep
     await beginMonthsAgo(db, months)
     const sizes: Record<string, number>[] = []
     for (let ago = months - 1; ago >= 0; ago -= 1) {
@@ -43,7 +44,7 @@ export const scenario: Scenario = {
       sizes.push(size)
       bench.progress(`month ${months - ago}: ${round(totalOf(size))} MB`)
     }
-    await close()
+    await upkeep.close()
     const totals = sizes.map((size) => round(totalOf(size)))
     // Full for the first time: three whole months, and the one that is still being kept besides.
     const full = totals[kept] ?? 0
