@@ -18,6 +18,7 @@ import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
+import { addOpsDoctorRoutes, type Diagnose } from './ops-doctor-routes.ts'
 import { addOpsForgetRoutes } from './ops-forget-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
@@ -40,6 +41,8 @@ export type AppOptions = {
   targets?: readonly Target[]
   /** Called after each commit that wrote orders; must not throw. */
   outboxChanged: () => void
+  /** Examines the database for GET /ops/doctor, which is not there without it. */
+  diagnose?: Diagnose
   /** Refuses the development keys. */
   production: boolean
   limits?: Partial<HttpLimits>
@@ -51,7 +54,7 @@ export type AppOptions = {
 
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { pool, db, log, outboxChanged, production, now } = options
+  const { pool, db, log, outboxChanged, diagnose, production, now } = options
   const { targets = [] } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
@@ -72,6 +75,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
+  if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires, targets })
   addOpsReplaysRoutes(app, { db, requires })

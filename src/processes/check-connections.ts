@@ -2,12 +2,13 @@ import pg from 'pg'
 
 import { OrderwheelError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import { connectionBudget } from '#database/connection-budget.ts'
 import { type ConnectionLimit, readConnectionLimits } from '#database/connection-limits.ts'
 import type { Database } from '#database/open-database.ts'
 import { isThroughPooler } from '#database/set-up-connection.ts'
 import { isTransient } from '#database/transient-error.ts'
 
-import type { Setting } from './setting.ts'
+import type { PartName, Setting } from './setting.ts'
 
 /**
  * Compares the connections this process may come to hold with what the server allows: warns when there is no room
@@ -62,7 +63,8 @@ async function readUnlessPooled(client: pg.ClientBase): Promise<ConnectionLimit[
 
 async function compare(setting: Setting, limits: ConnectionLimit[], log: Log): Promise<void> {
   const { parts, pools, environment } = setting
-  const budget = parts.length * environment.databasePoolSize + listenersOf(setting)
+  const { pooled, listening } = connectionBudget(countParts(parts), environment.databasePoolSize)
+  const budget = pooled + listening
   refuse(setting, limits, budget)
   // About: a connection that is being opened may be in one of the two numbers and not yet in the other.
   const ours = pools.reduce((sum, pool) => sum + pool.totalCount, 0)
@@ -93,7 +95,11 @@ function describeBudget(setting: Setting, budget: number): string {
   return `${parts.join(', ')} may hold ${budget} database connections (${[pools, listening].filter(Boolean).join(', ')})`
 }
 
-/** Relay and worker have one connection each that listens, beside their pools. */
-function listenersOf({ parts }: Setting): number {
-  return parts.filter((part) => part !== 'api').length
+function listenersOf({ parts, environment }: Setting): number {
+  return connectionBudget(countParts(parts), environment.databasePoolSize).listening
+}
+
+function countParts(parts: Setting['parts']) {
+  const count = (part: PartName) => parts.filter((one) => one === part).length
+  return { api: count('api'), relay: count('relay'), worker: count('worker') }
 }

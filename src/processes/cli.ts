@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   targets: async () => (await import('#cli/targets.ts')).targets,
   pause: async () => (await import('#cli/pause.ts')).pause,
   resume: async () => (await import('#cli/resume.ts')).resume,
+  doctor: async () => (await import('#cli/doctor.ts')).doctor,
   owner: async () => (await import('#cli/owner.ts')).owner,
   keys: async () => (await import('#cli/keys.ts')).keys,
   forget: async () => (await import('#cli/forget.ts')).forget,

@@ -1,8 +1,10 @@
+import { databaseOf } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Part } from '#base/run-until-signal.ts'
 import { createNotifier } from '#database/notify.ts'
 import type { Database } from '#database/open-database.ts'
 import { latestMigration, waitForSchema, whyNotReady } from '#database/schema-version.ts'
+import { runDoctor, type DoctorOptions } from '#doctor/run-doctor.ts'
 import { buildApp } from '#http/build-app.ts'
 
 import { checkConnections } from './check-connections.ts'
@@ -27,6 +29,7 @@ export async function startApi(setting: Setting): Promise<string> {
     targets: setting.config.targets,
     production: environment.production,
     outboxChanged: () => notify(),
+    diagnose: () => runDoctor(examinedBy(setting)),
     async schemaReady() {
       const reason = await whyNotReady(db, latest)
       return reason === undefined ? { ready: true } : { ready: false, reason }
@@ -40,6 +43,13 @@ export async function startApi(setting: Setting): Promise<string> {
   } catch (error) {
     throw explain(error, host, port)
   }
+}
+
+function examinedBy({ environment, config }: Setting): DoctorOptions {
+  const { directDatabase, databasePoolSize, deployment } = environment
+  const { targets, routes } = config
+  const database = databaseOf(environment)
+  return { database, directDatabase, poolSize: databasePoolSize, deployment, targets, routes }
 }
 
 /** The api listens before its database is there: what the server allows is found out behind its back. */

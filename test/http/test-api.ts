@@ -40,6 +40,12 @@ export async function startTestApi(options: Partial<AppOptions> = {}): Promise<T
     ...database,
     log: recordingLog(logged),
     outboxChanged: () => {},
+    diagnose: async () => ({
+      examinedAt: new Date().toISOString(),
+      findings: [],
+      well: [],
+      unseen: [],
+    }),
     production: false,
     ...options,
   })

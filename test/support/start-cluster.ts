@@ -24,10 +24,12 @@ export async function clusterFolder(): Promise<string> {
 }
 
 /** A PostgreSQL server of the test's own with an empty database, or with the data that lies in `folder` already. */
-export async function startCluster(folder?: string): Promise<Cluster> {
+export async function startCluster(
+  folder?: string,
+  settings: Record<string, string> = { fsync: 'off' },
+): Promise<Cluster> {
   const place = folder ?? (await clusterFolder())
   const dataDirectory = join(place, 'postgres')
-  const settings = { fsync: 'off', full_page_writes: 'on' }
   let server = await startEmbeddedPostgres({ dataDirectory, settings })
   const { host, port, user, password } = server.connection
   const connection = { host, port, user, password, database: 'orderwheel' }
