@@ -51,7 +51,7 @@ comment on column orderwheel.targets.keep_letters_days is 'Days that a closed de
 alter table orderwheel.deliveries
   add column lost_in_a_row integer not null default 0 check (lost_in_a_row >= 0),
   add column edited        jsonb;
-comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they called it, since the last call that ended. From 2 on it is called alone; the third time it is given up.';
+comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
 comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
 
 drop view orderwheel.dead_letter_groups;

@@ -4,9 +4,12 @@ import type { CircuitView } from './circuit-view.ts'
 import type { Claimed } from './claim-next.ts'
 import type { CountedCall } from './count-calls.ts'
 import { countShortCalls } from './count-short-calls.ts'
+import { lineUpSuspects } from './line-up-suspects.ts'
 import { makeCall, mayStillCall, refused } from './make-call.ts'
+import type { Gate } from './one-at-a-time.ts'
 import { refuseToCall } from './refuse-to-call.ts'
-import type { SettleLoop } from './settle-loop.ts'
+import type { Ended, SettleLoop } from './settle-loop.ts'
+import { isSuspect } from './suspects.ts'
 import type { Turn } from './keep-pace.ts'
 
 export type SlotCalls = {
@@ -24,6 +27,8 @@ export type SlotCalls = {
    * claiming takes so long.
    */
   ahead(claimMs: number): number
+  /** Something was settled: the next suspect may be called. */
+  settled(): void
   /** Deliveries that occupy slots, and those kept until there are more. */
   inSlots(): number
   kept(): number
@@ -38,7 +43,11 @@ export type ClaimedTurn = { claimed: Claimed; turn?: Turn }
 
 export type SlotCallsOptions = {
   circuit: CircuitView
-  settling: Pick<SettleLoop, 'add'>
+  settling: Pick<SettleLoop, 'add' | 'unsettled'>
+  /** Of the process: see lineUpSuspects. */
+  suspects: Gate
+  /** Writes down that a suspect is about to be called. False: it must not be. Never rejects. */
+  markAlone: (claimed: Claimed) => Promise<boolean>
   /** Takes a slot, when there is a free one. */
   takeSlot: () => boolean
   slotFreed: () => void
@@ -56,6 +65,8 @@ const mostAhead = 500
 const aheadMs = { least: 100, most: 500 }
 // Another worker may have slots for it.
 const keptForMs = 1_000
+// Suspects that are given back: until then some of those that were called instead have ended.
+const suspectAgainSeconds = 5
 
 /**
  * Calls a target for claimed deliveries, each in a slot, and hands what they came to over to be settled. What
@@ -70,6 +81,13 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   const mayClaimAhead = target.idempotent || target.lookup !== undefined
   // Calls that began and have not ended.
   let begun = 0
+  const suspects = lineUpSuspects({
+    gate: options.suspects,
+    carryOut,
+    giveBack: (given) => giveBack(given, { againAfterSeconds: suspectAgainSeconds }),
+    isUnsettled: (delivery) => settling.unsettled().some((one) => one.delivery === delivery),
+  })
+  options.suspects.join(() => callKept())
 
   async function carryOut({ claimed, turn }: ClaimedTurn) {
     inSlots.add(claimed)
@@ -84,6 +102,7 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   async function callOrRefuse(claimed: Claimed, turn: Turn | undefined) {
     const end = refuseToCall(target, claimed.delivery)
     if (end) return refused(end, claimed)
+    if (isSuspect(claimed.delivery) && !(await options.markAlone(claimed))) return undefined
     if (!(await options.waitForTurn(turn))) return undefined
     if (!options.mayBegin(begun) || !mayStillCall(claimed, circuit)) return undefined
     begun += 1
@@ -93,19 +112,29 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   }
 
   /** Without a call: given back. */
-  function handOver({ delivery, keptAt }: Claimed, call: CountedCall | undefined) {
-    settling.add({ delivery, keptAt, ...(call ? { call } : {}) })
+  function handOver(
+    { delivery, keptAt }: Claimed,
+    call: CountedCall | undefined,
+    later: Pick<Ended, 'againAfterSeconds'> = {},
+  ) {
+    settling.add({ delivery, keptAt, ...(call ? { call } : later) })
   }
 
-  function giveBack(given: readonly ClaimedTurn[]) {
+  function giveBack(given: readonly ClaimedTurn[], later?: Pick<Ended, 'againAfterSeconds'>) {
     for (const { claimed } of given) {
       const end = refuseToCall(target, claimed.delivery)
-      handOver(claimed, end && refused(end, claimed))
+      handOver(claimed, end && refused(end, claimed), later)
     }
   }
 
   function callKept() {
-    if (options.isResting()) return giveBack(kept.splice(0))
+    if (options.isResting()) {
+      giveBack(kept.splice(0))
+      suspects.giveBack('all')
+      return
+    }
+    // First: it is one of many, and could wait for ever.
+    suspects.callFirst(options.takeSlot)
     while (kept.length > 0 && options.takeSlot()) callFirst()
   }
 
@@ -117,9 +146,14 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   return {
     add(claimed, slots) {
       const since = performance.now()
-      kept.push(...claimed.map((one) => ({ ...one, since })))
-      const used = Math.min(slots, kept.length)
-      for (let n = 0; n < used; n += 1) callFirst()
+      for (const one of claimed) {
+        const { delivery } = one.claimed
+        if (isSuspect(delivery) && !refuseToCall(target, delivery)) suspects.add(one)
+        else kept.push({ ...one, since })
+      }
+      const alone = suspects.callFirst(() => slots > 0) ? 1 : 0
+      const used = Math.min(slots, kept.length + alone)
+      for (let n = alone; n < used; n += 1) callFirst()
       callKept()
       return used
     },
@@ -128,7 +162,9 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
       const before = performance.now() - keptForMs
       const young = kept.findIndex(({ since }) => since > before)
       giveBack(kept.splice(0, young === -1 ? kept.length : young))
+      suspects.giveBack('late')
     },
+    settled: () => suspects.settled(),
     ahead(claimMs) {
       if (!mayClaimAhead || circuit.circuit !== 'closed') return 0
       const ms = Math.min(Math.max(claimMs, aheadMs.least), aheadMs.most)
@@ -136,7 +172,7 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
     },
     inSlots: () => inSlots.size,
     kept: () => kept.length,
-    held: () => [...inSlots, ...kept.map(({ claimed }) => claimed)],
+    held: () => [...inSlots, ...kept.map(({ claimed }) => claimed), ...suspects.waiting()],
     cut: () => inSlots.forEach((call) => call.cut?.()),
   }
 }

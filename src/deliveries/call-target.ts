@@ -10,6 +10,8 @@ export type CallEnd = {
   /** The target may have been told, which its lookup has to say before it is called again. */
   askFirst: boolean
   durationMs: number
+  /** It was not called, because its workers die of it: what it is suspected of is not over. */
+  stillSuspect?: boolean
   /** We ended it: that says nothing about the target. */
   cutShort?: boolean
 }

@@ -11,6 +11,7 @@ import type { MessageToTell, OrderToTell } from '#targets/target.ts'
 
 import { findHeld } from './find-held.ts'
 import { recordAbandoned } from './record-abandoned.ts'
+import { countLost } from './suspects.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 /** A delivery in this worker's hands: its job is fetched. */
@@ -22,6 +23,8 @@ export type ClaimedDelivery = {
   charged: number
   /** The previous attempt's worker died or lost the job: whether the target was told is unknown. */
   afterAbandoned: boolean
+  /** Workers that died or lost the job while they called it, since the last call that ended: see suspects.ts. */
+  lostInARow: number
   /** An earlier attempt may have reached the target: its lookup, if it has one, is asked first. */
   askFirst: boolean
   /** Another delivery of the order waits for this one. */
@@ -166,6 +169,7 @@ type Row = {
   attempts: number
   uncharged: number
   lastFetch: number
+  lostInARow: number
   askFirst: boolean
   awaited: boolean
   kind: string
@@ -192,7 +196,8 @@ async function readDeliveries(
   const ids = `{${messageIds.join(',')}}`
   const { rows } = await sql<Row>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
-           d.last_fetch as "lastFetch", d.ask_first as "askFirst", d.awaited, d.edited, m.kind, m.payload,
+           d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited,
+           d.edited, m.kind, m.payload,
            date_part('epoch', m.created_at) as "createdAt",
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
            now()::text as "claimedAt", ${ownerFit(deployment)} as fit
@@ -207,13 +212,15 @@ async function readDeliveries(
 
 function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost.
-  const lost = Math.max(0, job.retryCount - row.lastFetch - 1)
+  const unrecorded = Math.max(0, job.retryCount - row.lastFetch - 1)
+  const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
   const attempt = row.attempts + lost + 1
   return {
     job,
     attempt,
     charged: attempt - row.uncharged,
     afterAbandoned: lost > 0,
+    lostInARow,
     askFirst: row.askFirst || lost > 0,
     awaited: row.awaited,
     orderId: row.orderId,

@@ -16,6 +16,8 @@ export type Settlement = {
   /** Null: as before. */
   state: DeliveryState | null
   askFirst: boolean
+  /** See CallEnd. */
+  stillSuspect?: boolean
   jobEnd: JobEnd
 }
 
@@ -62,14 +64,20 @@ export function decideSettlement(target: Options, ended: EndedCall): Settlement 
   }
 }
 
-/** Gives back a delivery that was claimed but not called: it keeps its place. */
-export function giveBack(delivery: ClaimedDelivery): Settlement {
+/**
+ * Gives back a delivery that was claimed but not called: it keeps its place, or with `afterSeconds` is tried then,
+ * behind what has not failed.
+ */
+export function giveBack(delivery: ClaimedDelivery, afterSeconds?: number): Settlement {
   return {
     delivery,
     attempt: null,
     state: null,
     askFirst: delivery.askFirst,
-    jobEnd: { kind: 'retry', afterSeconds: 0 },
+    jobEnd:
+      afterSeconds === undefined
+        ? { kind: 'retry', afterSeconds: 0 }
+        : { kind: 'retry', afterSeconds, behindOthers: true },
   }
 }
 
@@ -95,6 +103,7 @@ function settlement(
       charged,
     },
     askFirst: end.askFirst,
+    ...(end.stillSuspect && { stillSuspect: true }),
     ...next,
   }
 }

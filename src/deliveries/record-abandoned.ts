@@ -15,15 +15,16 @@ export async function recordAbandoned(
   claimed: readonly ClaimedDelivery[],
 ): Promise<void> {
   if (claimed.length === 0) return
-  const found = claimed.map(({ messageId, job, attempt }) => ({
+  const found = claimed.map(({ messageId, job, attempt, lostInARow }) => ({
     message_id: messageId,
     attempts: attempt - 1,
     last_fetch: job.retryCount - 1,
+    lost_in_a_row: lostInARow,
   }))
   await sql`
     with found as materialized (
       select * from json_to_recordset(${JSON.stringify(found)}::json)
-        as f(message_id uuid, attempts int, last_fetch int)
+        as f(message_id uuid, attempts int, last_fetch int, lost_in_a_row int)
     ), locked as materialized ( -- in the order in which everybody locks deliveries
       select d.message_id, d.attempts as recorded, d.worker,
              -- of a call that was shown as active: one that was recorded began when the delivery says
@@ -36,7 +37,7 @@ export async function recordAbandoned(
          for update of d
     ), counted as (
       update orderwheel.deliveries d
-         set attempts = f.attempts, last_fetch = f.last_fetch,
+         set attempts = f.attempts, last_fetch = f.last_fetch, lost_in_a_row = f.lost_in_a_row, ask_first = true,
              state = case when d.state = 'active' then 'retrying' else d.state end
         from found f
        where d.message_id = f.message_id and d.target = ${target}

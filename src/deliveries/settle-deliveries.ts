@@ -8,6 +8,7 @@ import { buryDeliveries } from './bury-deliveries.ts'
 import type { Settlement } from './decide-settlement.ts'
 import { lockDeliveries } from './lock-deliveries.ts'
 import { releaseWaiting } from './release-waiting.ts'
+import { calledAlone } from './suspects.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 export type Settled = {
@@ -95,6 +96,9 @@ async function lockOrders(
   await lockDeliveries(tx, { target, messageIds, orderIds: [...awaited] })
 }
 
+// One that was marked as called alone, and was not after all.
+const mostUncalled = sql.lit(calledAlone - 1)
+
 // A message relayed since the claim may wait as well: what it waits for was marked under the same lock that
 // this statement takes, so that either the relay saw our commit or we see its mark.
 async function recordAttempts(
@@ -102,12 +106,13 @@ async function recordAttempts(
   { target, worker, settlements }: { target: string; worker: string; settlements: Settlement[] },
 ): Promise<string[]> {
   const now = performance.now()
-  const ended = settlements.map(({ delivery, attempt, state, askFirst }) => ({
+  const ended = settlements.map(({ delivery, attempt, state, askFirst, stillSuspect }) => ({
     i: delivery.messageId,
     n: delivery.attempt,
     f: delivery.job.retryCount,
     s: state,
     q: askFirst,
+    k: stillSuspect,
     ...(attempt && {
       o: attempt.outcome,
       r: attempt.reason,
@@ -126,7 +131,7 @@ async function recordAttempts(
       select ${setPatience}
     ), ended as materialized (
       select e.* from patience, json_to_recordset(${JSON.stringify(ended)}::json) as e(
-        i uuid, n int, f int, s text, q boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
+        i uuid, n int, f int, s text, q boolean, k boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
     ), locked as materialized (
       select e.*
         from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = ${target} and ${within}
@@ -134,11 +139,12 @@ async function recordAttempts(
          for update of d
     ), settled as (
       update orderwheel.deliveries d
-         set state = coalesce(e.s, d.state),
+         set state = coalesce(e.s, case when d.state = 'active' then 'retrying' else d.state end),
              attempts = case when e.o is null then d.attempts else e.n end,
              uncharged = d.uncharged + case when e.c then 0 when e.o is null then 0 else 1 end,
              edited = case when e.s = 'delivered' then null else d.edited end,
              last_fetch = e.f, ask_first = e.q, worker = ${worker},
+             lost_in_a_row = case when e.o is null or e.k then least(d.lost_in_a_row, ${mostUncalled}) else 0 end,
              started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
              settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
         from locked e

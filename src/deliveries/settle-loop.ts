@@ -13,8 +13,8 @@ import type { Tally } from './tally.ts'
 import type { HeldDelivery } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
-/** What became of a held delivery: its call ended, or it was not called after all. */
-export type Ended = HeldDelivery & { call?: CountedCall }
+/** What became of a held delivery: its call ended, or it was not called after all, and is to be after so many seconds. */
+export type Ended = HeldDelivery & { call?: CountedCall; againAfterSeconds?: number }
 
 export type SettleLoop = {
   add(ended: Ended): void
@@ -89,8 +89,8 @@ export function startSettling(
       if (isTransient(error)) throw error
       deps.log.error({ err: error, target: target.name }, 'the circuit cannot be told')
     }
-    return batch.map(({ call, delivery }) =>
-      call ? decideSettlement(target, call) : giveBack(delivery),
+    return batch.map(({ call, delivery, againAfterSeconds }) =>
+      call ? decideSettlement(target, call) : giveBack(delivery, againAfterSeconds),
     )
   }
 

@@ -4,10 +4,12 @@ import type { Rate, Target } from '#targets/target.ts'
 
 import { callInSlots, type ClaimedTurn } from './call-in-slots.ts'
 import { createCircuitView } from './circuit-view.ts'
-import { createClaimNext } from './claim-next.ts'
+import { type Claimed, createClaimNext } from './claim-next.ts'
 import { expectDue } from './expect-due.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
+import { markAlone } from './mark-alone.ts'
+import type { Gate } from './one-at-a-time.ts'
 import type { TargetView } from './look-around.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
@@ -50,7 +52,7 @@ const keepIdleSlotsMs = 3_000
 export function startPump(
   target: Target,
   deps: WorkerDeps,
-  { workerSlots, tally }: { workerSlots: WorkerSlots; tally: Tally },
+  { workerSlots, suspects, tally }: { workerSlots: WorkerSlots; suspects: Gate; tally: Tally },
 ): Pump {
   const stopping = new AbortController()
   const circuit = createCircuitView()
@@ -66,6 +68,8 @@ export function startPump(
   const calls = callInSlots(target, {
     circuit,
     settling,
+    suspects,
+    markAlone: announceAlone,
     takeSlot: () => freeSlots() > 0 && workerSlots.take(applicant, 1) > 0,
     slotFreed,
     waitForTurn: async (turn) =>
@@ -93,7 +97,23 @@ export function startPump(
   function onSettled() {
     if (circuit.circuit !== 'closed' || settledIn !== 'closed') slots.outdate()
     settledIn = circuit.circuit
+    calls.settled()
     ring()
+  }
+
+  async function announceAlone(call: Claimed): Promise<boolean> {
+    const { orderId, messageId, job, attempt } = call.delivery
+    const fields = { orderId, messageId, jobId: job.id, target: target.name, attempt }
+    try {
+      const { worker, db } = deps
+      const isOurs = await markAlone(db, { target: target.name, worker, delivery: call.delivery })
+      call.marked = isOurs
+      if (isOurs) deps.log.warn(fields, 'two workers died with this delivery, it is called alone')
+      return isOurs
+    } catch (error) {
+      deps.log.warn({ err: error, ...fields }, 'a suspect cannot be called, put off')
+      return false
+    }
   }
 
   /** The target is not to be called now, whatever is due. */

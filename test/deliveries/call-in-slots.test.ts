@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { type ClaimedTurn, callInSlots } from '#deliveries/call-in-slots.ts'
 import { createCircuitView } from '#deliveries/circuit-view.ts'
 import { countShortCalls } from '#deliveries/count-short-calls.ts'
+import { oneAtATime } from '#deliveries/one-at-a-time.ts'
 import type { Ended } from '#deliveries/settle-loop.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -11,12 +12,14 @@ import { heldCalls } from '../support/held-calls.ts'
 import { testTarget } from '../support/test-shop.ts'
 
 /** Calls of a target in so many slots; the target's answers are the test's. */
-function openSlots(slots: number, options: Partial<Target> = {}) {
+function openSlots(slots: number, options: Partial<Target> = {}, gate = oneAtATime()) {
   const held = heldCalls()
   const told: string[] = []
   const settled: Ended[] = []
+  const unsettled: Ended[] = []
+  const marked: string[] = []
   const circuit = createCircuitView()
-  const state = { slots, resting: false, turnComes: true }
+  const state = { slots, resting: false, turnComes: true, maySuspect: true }
   const target = testTarget('erp', {
     ...options,
     call: async ({ message }) => {
@@ -26,22 +29,38 @@ function openSlots(slots: number, options: Partial<Target> = {}) {
   })
   const calls = callInSlots(target, {
     circuit,
-    settling: { add: (ended) => void settled.push(ended) },
+    settling: {
+      add: (ended) => {
+        settled.push(ended)
+        unsettled.push(ended)
+      },
+      unsettled: () => unsettled,
+    },
+    suspects: gate,
+    markAlone: async ({ delivery }) => {
+      marked.push(delivery.messageId)
+      return state.maySuspect
+    },
     takeSlot: () => calls.inSlots() < state.slots,
     slotFreed: () => calls.callKept(),
     waitForTurn: async () => state.turnComes,
     isResting: () => state.resting,
     mayBegin: (begun) => begun < state.slots,
   })
-  return { calls, held, told, settled, circuit, state }
+  const commit = () => {
+    unsettled.length = 0
+    calls.settled()
+  }
+  return { calls, held, told, settled, marked, circuit, state, commit }
 }
 
-function claimed(id: string, afterAbandoned = false): ClaimedTurn {
+function claimed(id: string, lostInARow = 0): ClaimedTurn {
   const delivery = {
     job: { id, retryCount: 0 },
     attempt: 1,
     charged: 1,
-    afterAbandoned,
+    afterAbandoned: lostInARow > 0,
+    lostInARow,
     askFirst: false,
     awaited: false,
     orderId: 'order',
@@ -88,7 +107,7 @@ test('when the target is not to be called, what is kept goes back without a call
 test('what a dead worker may have told is refused when it goes back, and not forgotten', () => {
   const { calls, settled, state } = openSlots(1, { idempotent: false })
   state.resting = true
-  calls.add([claimed('a', true)], 0)
+  calls.add([claimed('a', 1)], 0)
   expect(settled[0]?.call?.end.outcome.kind).toBe('uncertain')
 })
 
@@ -101,6 +120,66 @@ test('a kept delivery waits for its turn like any other', async () => {
   await eventually(() => settled.length === 2)
   expect(told).toEqual(['a'])
   expect(settled[1]?.call).toBeUndefined()
+})
+
+test('of deliveries whose workers died twice one is called at a time in a process, the next when it is settled', async () => {
+  const gate = oneAtATime()
+  const { calls, held, told, marked, commit } = openSlots(9, {}, gate)
+  const other = openSlots(9, {}, gate)
+  expect(calls.add([claimed('a', 2), claimed('innocent'), claimed('b', 2)], 9)).toBe(2)
+  other.calls.add([claimed('c', 2)], 9)
+  await eventually(() => told.length === 2)
+  expect(told.toSorted()).toEqual(['a', 'innocent'])
+  held.end()
+  await eventually(() => calls.inSlots() === 0)
+  // Ended, but not committed: if the process died now, it would look as if it had been this one.
+  expect(marked).toEqual(['a'])
+  expect(other.told).toEqual([])
+  commit()
+  await eventually(() => told.length === 3)
+  expect(marked).toEqual(['a', 'b'])
+  held.end()
+  await eventually(() => calls.inSlots() === 0)
+  commit()
+  await eventually(() => other.told.length === 1)
+})
+
+test('suspects that would wait for long, or make the line long, go behind others', async () => {
+  const { calls, told, settled } = openSlots(1)
+  calls.add(
+    Array.from({ length: 60 }, (_, n) => claimed(`s${n}`, 2)),
+    1,
+  )
+  await eventually(() => told.length === 1)
+  expect(settled).toHaveLength(10)
+  calls.giveBackOld()
+  // The next one in line stays.
+  expect(settled).toHaveLength(58)
+  expect(settled.every(({ call, againAfterSeconds }) => !call && againAfterSeconds === 5)).toBe(
+    true,
+  )
+  expect(told).toHaveLength(1)
+})
+
+test('a suspect that cannot be marked is not called, and the next one is', async () => {
+  const { calls, told, settled, state, commit } = openSlots(1)
+  state.maySuspect = false
+  calls.add([claimed('a', 2)], 1)
+  await eventually(() => settled.length === 1)
+  expect(settled[0]?.call).toBeUndefined()
+  commit()
+  state.maySuspect = true
+  calls.add([claimed('b', 2)], 1)
+  await eventually(() => told.length === 1)
+  expect(told).toEqual(['b'])
+})
+
+test('the third worker that died in a row is the last one', async () => {
+  const { calls, told, settled } = openSlots(1)
+  calls.add([claimed('a', 3)], 1)
+  await eventually(() => settled.length === 1)
+  expect(settled[0]?.call?.end).toMatchObject({ outcome: { kind: 'give-up' }, stillSuspect: true })
+  expect(told).toEqual([])
 })
 
 test('nothing is claimed ahead before calls have ended, of a circuit that is not closed, or where doubt costs a person', async () => {

@@ -53,6 +53,7 @@ const delivery: ClaimedDelivery = {
   attempt: 1,
   charged: 1,
   afterAbandoned: false,
+  lostInARow: 0,
   askFirst: false,
   awaited: false,
   orderId: 'o',
