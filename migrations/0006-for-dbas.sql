@@ -358,9 +358,7 @@ alter table orderwheel.delivery_attempts set (autovacuum_vacuum_insert_scale_fac
 alter table orderwheel.deliveries        set (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 -- Empty or full within minutes: statistics by number, not by share of what was there last time.
 alter table orderwheel.outbox            set (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
--- A row per target and worker or minute, updated all day: each page has room for the new version beside the old (HOT),
--- and vacuum comes by number.
-alter table orderwheel.target_counts     set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+-- A row per target, updated each minute: each page has room for the new version beside the old (HOT).
 alter table orderwheel.backlogs          set (fillfactor = 50);
 
 comment on trigger delete_deliveries on orderwheel.messages is 'Instead of a foreign key, which would look into messages for every delivery that is written.';

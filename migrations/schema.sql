@@ -599,7 +599,7 @@ create table orderwheel.target_counts (
   constraint target_counts_failed_check CHECK ((failed >= 0)),
   constraint target_counts_worker_check CHECK (((length(worker) >= 1) AND (length(worker) <= 200))),
   constraint target_counts_target_fkey FOREIGN KEY (target) REFERENCES orderwheel.targets(name) ON DELETE CASCADE
-) with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000, fillfactor=70);
+) with (fillfactor=70);
 comment on table orderwheel.target_counts is 'Attempts that ended, counted by the workers, so that nobody has to count deliveries. The last hour.';
 comment on column orderwheel.target_counts.target is 'The target.';
 comment on column orderwheel.target_counts.period is 'Begin of the ten seconds in which they were written down.';
