@@ -927,7 +927,7 @@ comment on column orderwheel.deliveries.settled_at is 'When it reached a final s
 comment on column orderwheel.deliveries.last_fetch is 'The job''s retry_count at the last attempt. When the job is fetched again and has skipped one, an attempt was lost with its worker.';
 comment on column orderwheel.deliveries.awaited is 'Whether another delivery of the order waits, or has waited, for this one.';
 comment on column orderwheel.deliveries.ask_first is 'Whether the last attempt may have reached the target, so that its lookup is asked before it is called again.';
-comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they called it, since the last call that ended. From 2 on it is called alone; the third time it is given up.';
+comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
 comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
 comment on constraint deliveries_check on orderwheel.deliveries is 'Attempts that are not charged are attempts.';
 comment on constraint deliveries_check1 on orderwheel.deliveries is 'Exactly the final states have a time at which they were reached.';
