@@ -1,12 +1,12 @@
 import { readOwner } from '#owner/read-owner.ts'
-import { takeCommand } from '#owner/say-fit.ts'
+import { sayWhy, takeCommand } from '#owner/say-fit.ts'
 
 import type { Examination } from './examination.ts'
 
 export const foreignOwner: Examination = {
   subject: 'whose database this is',
   async examine({ db, deployment }) {
-    const { delivers, fit, reason, owner } = await readOwner(db, deployment)
+    const { delivers, fit, owner } = await readOwner(db, deployment)
     // The first worker that starts takes one that nobody owns.
     if (fit === 'fits' ? delivers : fit === 'no-owner' && deployment.mayClaim)
       return { findings: [] }
@@ -18,7 +18,7 @@ export const foreignOwner: Examination = {
         {
           kind: 'foreign-database',
           severity: delivers ? 'warning' : 'error',
-          what: `${reason}${whose}`,
+          what: `${sayWhy(deployment, fit)}${whose}`,
           why: delivers
             ? 'What is open in a copy is told by its original as well, to the same targets.'
             : 'Orders are taken and nobody is told of them.',

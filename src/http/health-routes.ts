@@ -4,7 +4,8 @@ import type pg from 'pg'
 import { problemAnswers } from './describe-answers.ts'
 import { HttpProblem } from './http-problem.ts'
 
-export type SchemaReady = () => Promise<{ ready: boolean; reason?: string }>
+/** `note`: what else an operator should know of a database that can take orders. */
+export type SchemaReady = () => Promise<{ ready: boolean; reason?: string; note?: string }>
 
 type Health = {
   pool: pg.Pool
@@ -23,13 +24,13 @@ const lostAfterMilliseconds = 5_000
 export function addHealthRoutes(app: FastifyInstance, health: Health): void {
   app.get('/livez', { schema: liveSchema }, async () => ({ status: 'live' }))
 
-  const whyNotReady = remembering(() => askDatabase(health), health.now)
+  const ask = remembering(() => askDatabase(health), health.now)
   app.get('/readyz', { schema: readySchema }, async () => {
-    const reason = health.isClosing() ? 'the process is shutting down' : await whyNotReady()
+    const { reason, note } = health.isClosing() ? closing : await ask()
     if (reason !== undefined) {
       throw new HttpProblem('not-ready', { detail: reason }, { 'retry-after': '1' })
     }
-    return { status: 'ready' }
+    return { status: 'ready', ...(note === undefined ? {} : { note }) }
   })
 }
 
@@ -48,19 +49,23 @@ function remembering<T>(ask: () => Promise<T>, now: () => number = Date.now): ()
   }
 }
 
-/** Why the database cannot take orders; undefined when it can. */
-async function askDatabase({ pool, schemaReady }: Health): Promise<string | undefined> {
+/** `reason`: why the database cannot take orders; absent when it can. */
+type Readiness = { reason?: string; note?: string }
+
+const closing: Readiness = { reason: 'the process is shutting down' }
+
+async function askDatabase({ pool, schemaReady }: Health): Promise<Readiness> {
   try {
     await pool.query(ping)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
-    return `the database does not answer${code}`
+    return { reason: `the database does not answer${code}` }
   }
   try {
-    const { ready, reason } = await schemaReady()
-    return ready ? undefined : (reason ?? 'the database is not migrated')
+    const { ready, reason = 'the database is not migrated', note } = await schemaReady()
+    return { ...(ready ? {} : { reason }), ...(note === undefined ? {} : { note }) }
   } catch {
-    return 'the schema version could not be read'
+    return { reason: 'the schema version could not be read' }
   }
 }
 
@@ -74,12 +79,13 @@ const liveSchema = {
   tags: ['health'],
   response: { 200: { ...status, description: 'It is.' } },
 }
+const note = { type: 'string', description: 'For example that nothing is delivered from a copy.' }
 const readySchema = {
   operationId: 'ready',
   summary: 'The process can take orders',
   tags: ['health'],
   response: {
-    200: { ...status, description: 'It can.' },
+    200: { ...status, properties: { ...status.properties, note }, description: 'It can.' },
     ...problemAnswers('not-ready'),
   },
 }

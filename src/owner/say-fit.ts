@@ -4,12 +4,18 @@ import type { OwnerFit } from './owner-fit.ts'
 
 /** Why targets may or may not be called from here, and what to do about it, as sentences. */
 export function sayFit(deployment: Deployment, fit: OwnerFit): string {
-  const { deliver, environment } = deployment
+  const why = sayWhy(deployment, fit)
+  if (deployment.deliver !== 'if-owner' || fit === 'fits') return why
+  return `${why} Nothing is delivered from here until somebody runs: ${takeCommand}`
+}
+
+/** The same without what to do. */
+export function sayWhy({ deliver, environment }: Deployment, fit: OwnerFit): string {
   if (deliver === 'no') return 'ORDERWHEEL_DELIVER is no: nothing is delivered from here.'
   if (fit === 'fits') return 'This environment owns the database.'
   const why = sayMisfit(fit, environment)
   if (deliver === 'yes') return `${why} ORDERWHEEL_DELIVER is yes: it is delivered all the same.`
-  return `${why} Nothing is delivered from here until somebody runs: ${takeCommand}`
+  return why
 }
 
 /** What makes an environment the owner. */

@@ -6,6 +6,7 @@ import type { Database } from '#database/open-database.ts'
 import { latestMigration, waitForSchema, whyNotReady } from '#database/schema-version.ts'
 import { runDoctor, type DoctorOptions } from '#doctor/run-doctor.ts'
 import { buildApp } from '#http/build-app.ts'
+import { readOwner } from '#owner/read-owner.ts'
 
 import { checkConnections } from './check-connections.ts'
 import { openPartDatabase } from './open-part-database.ts'
@@ -32,7 +33,10 @@ export async function startApi(setting: Setting): Promise<string> {
     diagnose: () => runDoctor(examinedBy(setting)),
     async schemaReady() {
       const reason = await whyNotReady(db, latest)
-      return reason === undefined ? { ready: true } : { ready: false, reason }
+      if (reason !== undefined) return { ready: false, reason }
+      // It can take orders all the same.
+      const owner = await readOwner(db, environment.deployment)
+      return { ready: true, ...(owner.owner && !owner.delivers ? { note: owner.reason } : {}) }
     },
   })
   run.add({ name: 'api', stage: 'work', stop: () => app.close() })

@@ -40,6 +40,24 @@ test('whose database it is can be seen, taken, and seen in the status', async ()
   expect((await run('status')).said).toMatch(/^Relay: /)
 })
 
+test('an api on a copy is ready to take orders, and says that nothing is delivered', async () => {
+  const api = startOrderwheel(['api'], {
+    ...nobodyCalled,
+    DATABASE_URL: connectionString(database.connection),
+  })
+  try {
+    const [, url = ''] = await api.said(/listening at (http:\S+?)"/)
+    const answer = await fetch(`${url}/readyz`)
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toEqual({
+      status: 'ready',
+      note: expect.stringContaining('Nothing is delivered from here'),
+    })
+  } finally {
+    await api.stop()
+  }
+})
+
 test('a drain on a copy ends at once, and says why it did nothing', async () => {
   const { code, said } = await run('worker --drain')
   expect(code).toBe(0)
