@@ -74,8 +74,13 @@ function describeCommon(
   )
 }
 
+const absent: Readonly<Record<string, string>> = {
+  circuit: 'never opens',
+  keepLettersDays: 'for ever',
+}
+
 function describeValue(option: string, value: TargetOptions[keyof TargetOptions]): string {
-  if (value === null) return option === 'circuit' ? 'never opens' : 'no limit'
+  if (value === null) return absent[option] ?? 'no limit'
   if (Array.isArray(value)) return value.join(', ') || '-'
   if (typeof value !== 'object') return String(value)
   return Object.entries(value)

@@ -6,7 +6,8 @@ export type LetterSummary = {
   groupId: string
   orderId: string
   externalId: string
-  message: { id: string; kind: string }
+  /** `kind` is null when it is gone with its month of history. */
+  message: { id: string; kind: string | null }
   reason: string
   /** HTTP status or SMTP reply code; null: no answer. */
   status: number | null
@@ -34,7 +35,7 @@ export type HeldLetter = { at: Date; by: string; reason: string }
 /** A row of the queries that read letters. */
 export type LetterRow = Omit<LetterSummary, 'message' | 'attemptCount' | 'closed' | 'held'> & {
   messageId: string
-  kind: string
+  kind: string | null
   attempts: number
   resolution: 'replayed' | 'discarded' | null
   resolvedAt: Date | null

@@ -38,7 +38,8 @@ export async function listLetters(
 
 type Row = LetterRow & { place: string }
 
-// Of each letter only what an index or its row says: `attempts` may be a hundred kilobytes.
+// Of each letter only what an index or its row says: `attempts` may be a hundred kilobytes. Its delivery and message
+// may be gone with their month of history.
 async function readPage(
   db: Db,
   wanted: { filter: LetterFilter; state: LetterState; limit: number; place: Place | null },
@@ -47,7 +48,8 @@ async function readPage(
   const { lead, rest } = leadOf(wanted)
   const at = sql.ref(state === 'closed' ? 'l.resolved_at' : 'l.died_at')
   const { rows } = await sql<Row>`
-    select l.*, o.external_id as "externalId", m.kind, d.attempts
+    select l.*, o.external_id as "externalId", m.kind,
+           coalesce(d.attempts, (select jsonb_array_length(attempts) from orderwheel.dead_letters where id = l.id)) as attempts
       from (
         select l.id, l.target, l.group_id as "groupId", l.order_id as "orderId", l.message_id as "messageId",
                l.reason, l.status, l.code, l.died_at as "diedAt", l.resolution, l.resolved_at as "resolvedAt",
@@ -59,8 +61,8 @@ async function readPage(
          order by ${lead ? sql`${lead.column} desc,` : sql``} ${at} desc, l.id desc
          limit ${limit + 1}
       ) l
-      join orderwheel.deliveries d on d.message_id = l."messageId" and d.target = l.target
-      join orderwheel.messages m on m.id = l."messageId"
+      left join orderwheel.deliveries d on d.message_id = l."messageId" and d.target = l.target
+      left join orderwheel.messages m on m.id = l."messageId"
       join orderwheel.orders o on o.id = l."orderId"
      order by l.place desc, l.id desc`.execute(db)
   return rows

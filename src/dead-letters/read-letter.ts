@@ -9,7 +9,8 @@ import { type LetterRow, type LetterSummary, summaryOf } from './letter-summary.
 export type LetterReport = LetterSummary & {
   attempts: LetterAttempt[]
   delivery: {
-    state: DeliveryState
+    /** Null: it is gone with its month of history. */
+    state: DeliveryState | null
     /** What an operator wrote instead of what the configuration makes of the order; null: nothing. */
     edited: unknown
   }
@@ -55,10 +56,10 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
            o.external_id as "externalId", m.kind, l.reason, l.status, l.code, l.died_at as "diedAt",
            l.resolution, l.resolved_at as "resolvedAt", l.resolved_by as "resolvedBy", l.comment,
            l.replay_id as "replayId", l.held_at as "heldAt", l.held_by as "heldBy", l.hold_reason as "holdReason",
-           l.attempts as written, d.attempts, d.state, d.edited
+           l.attempts as written, coalesce(d.attempts, jsonb_array_length(l.attempts)) as attempts, d.state, d.edited
       from orderwheel.dead_letters l
-      join orderwheel.deliveries d using (message_id, target)
-      join orderwheel.messages m on m.id = l.message_id
+      left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
+      left join orderwheel.messages m on m.id = l.message_id
       join orderwheel.orders o on o.id = l.order_id
      where l.id = ${id}`.execute(db)
   const [row] = rows
@@ -73,7 +74,7 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
   }
 }
 
-type Row = LetterRow & { written: WrittenAttempt[]; state: DeliveryState; edited: unknown }
+type Row = LetterRow & { written: WrittenAttempt[]; state: DeliveryState | null; edited: unknown }
 
 /** A row of delivery_attempts. Times are PostgreSQL's text; an older version may lack columns. */
 type WrittenAttempt = {

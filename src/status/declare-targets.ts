@@ -13,7 +13,14 @@ export async function declareTargets(
   db: Db,
   targets: readonly Pick<
     Target,
-    'name' | 'kind' | 'concurrency' | 'priority' | 'rate' | 'circuit' | 'address'
+    | 'name'
+    | 'kind'
+    | 'concurrency'
+    | 'priority'
+    | 'rate'
+    | 'circuit'
+    | 'address'
+    | 'keepLettersDays'
   >[],
 ): Promise<void> {
   if (targets.length === 0) return
@@ -22,7 +29,7 @@ export async function declareTargets(
     // In one order for everybody: processes that start together must not lock each other's rows crosswise.
     .values(
       targets
-        .map(({ name, kind, concurrency, priority, rate, address }) => ({
+        .map(({ name, kind, concurrency, priority, rate, address, keepLettersDays }) => ({
           name,
           kind,
           concurrency,
@@ -30,6 +37,7 @@ export async function declareTargets(
           rate_max: rate?.max ?? null,
           rate_per_seconds: rate?.perSeconds ?? null,
           address: address?.slice(0, 500) ?? null,
+          keep_letters_days: keepLettersDays,
         }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     )
@@ -41,6 +49,7 @@ export async function declareTargets(
         rate_max: excluded.ref('excluded.rate_max'),
         rate_per_seconds: excluded.ref('excluded.rate_per_seconds'),
         address: excluded.ref('excluded.address'),
+        keep_letters_days: excluded.ref('excluded.keep_letters_days'),
         declared_at: sql<Date>`now()`,
       })),
     )

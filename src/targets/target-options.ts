@@ -71,6 +71,13 @@ export const commonOptions = {
       { additionalProperties: false },
     ),
   ),
+  keepLettersDays: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 36_500,
+      description: 'Days that a dead letter is kept after somebody closed it.',
+    }),
+  ),
 }
 
 const CommonOptions = Type.Object(commonOptions)
@@ -87,5 +94,6 @@ export function fillTargetOptions(options: CommonOptions): TargetOptions {
     priority: options.priority ?? targetDefaults.priority,
     idempotent: options.idempotent ?? targetDefaults.idempotent,
     retry: { ...targetDefaults.retry, ...options.retry },
+    keepLettersDays: options.keepLettersDays ?? targetDefaults.keepLettersDays,
   }
 }

@@ -51,6 +51,8 @@ export type TargetOptions = {
   /** Whether repeating a call with the same Idempotency-Key is safe. False: an unanswered call becomes `uncertain`. */
   idempotent: boolean
   retry: RetrySchedule
+  /** Days that a closed dead letter is kept, 1 … 36 500. Null: for ever. */
+  keepLettersDays: number | null
 }
 
 /** At most `max` (1 … 1 000 000) in any `perSeconds` (0.1 … 86 400), however the period is laid. */
@@ -102,6 +104,7 @@ export const targetDefaults: TargetOptions = {
   idempotent: true,
   // 5 s, 10 s, 20 s … then hourly: more than 24 hours in all.
   retry: { attempts: 35, delaySeconds: 5, maxDelaySeconds: 3_600 },
+  keepLettersDays: null,
 }
 
 /** What a target is given to make one call. */

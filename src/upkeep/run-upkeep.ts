@@ -6,6 +6,7 @@ import { forgetOldChanges } from '#limits/forget-old-changes.ts'
 import { addMonths } from './add-months.ts'
 import { deleteOldOrders } from './delete-old-orders.ts'
 import { dropMonths } from './drop-months.ts'
+import { forgetOldLetters } from './forget-old-letters.ts'
 import { forgetOldRows } from './forget-old-rows.ts'
 
 /** For how long each table is kept; null: for good. */
@@ -59,6 +60,8 @@ async function upkeepPass(
     const orders = await deleteOldOrders(db, { days: ordersDays, signal })
     if (orders > 0) log.info({ orders }, 'old orders deleted')
   }
+  const letters = await forgetOldLetters(db, signal)
+  if (letters > 0) log.info({ letters }, 'closed dead letters deleted')
   if (changesDays !== null) await forgetOldChanges(db, changesDays)
   if (replaysDays !== null) await forgetOldRows(db, { table: 'replays', days: replaysDays })
   if (auditDays !== null) await forgetOldRows(db, { table: 'audit_log', days: auditDays })
