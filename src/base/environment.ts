@@ -78,6 +78,10 @@ export const environmentVariables = [
     description: 'Where the simulated mail server listens',
   },
   {
+    name: 'ORDERWHEEL_METRICS_TOKEN',
+    description: 'What scrapers of /metrics have to send as a bearer token; without, anybody may',
+  },
+  {
     name: 'NODE_ENV',
     description: 'production refuses the development keys and the embedded PostgreSQL',
   },
@@ -102,6 +106,8 @@ export type Environment = {
   dataDirectory: string
   simulatorPort: number
   smtpPort: number
+  /** Absent: /metrics is open. */
+  metricsToken?: string
   production: boolean
   /** Everything, for the variables that the configuration file names. */
   variables: Variables
@@ -135,6 +141,9 @@ export function readEnvironment(variables: Variables = process.env): Environment
     dataDirectory: text('ORDERWHEEL_DATA_DIR'),
     simulatorPort: number('ORDERWHEEL_SIMULATOR_PORT', 0, 65_535),
     smtpPort: number('ORDERWHEEL_SMTP_PORT', 0, 65_535),
+    ...(variables['ORDERWHEEL_METRICS_TOKEN']
+      ? { metricsToken: variables['ORDERWHEEL_METRICS_TOKEN'] }
+      : {}),
     production: variables['NODE_ENV'] === 'production',
     variables,
   }

@@ -12,16 +12,19 @@ import { addUnknownHandler } from './answer-unknown.ts'
 import { createAuthenticator } from './authenticate.ts'
 import { closeGracefully } from './close-gracefully.ts'
 import { describeApi } from './describe-api.ts'
+import { countOrders } from './count-orders.ts'
 import { createApiKeyFinder } from './find-api-key.ts'
 import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
+import { addMetricsRoute } from './metrics-routes.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
 import { addOpsDoctorRoutes, type Diagnose } from './ops-doctor-routes.ts'
 import { addOpsForgetRoutes } from './ops-forget-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
+import { addOpsVerifyRoutes } from './ops-verify-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
 import { addProblemRoutes } from './problem-routes.ts'
@@ -45,6 +48,8 @@ export type AppOptions = {
   diagnose?: Diagnose
   /** Refuses the development keys. */
   production: boolean
+  /** What who asks for /metrics has to send; absent: anybody may ask. */
+  metricsToken?: string | undefined
   limits?: Partial<HttpLimits>
   /** Tests only. */
   writer?: Partial<OrderWriterOptions>
@@ -55,7 +60,7 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
-  const { targets = [] } = options
+  const { targets = [], metricsToken } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
@@ -71,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { isClosing } = closeGracefully(app, { writer, ...limits })
   refuseUnmet(app)
   addRequestLog(app)
+  const orders = countOrders(app)
   await addSecureHeaders(app)
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
@@ -79,8 +85,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addOpsForgetRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires, targets })
   addOpsReplaysRoutes(app, { db, requires })
+  addOpsVerifyRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
+  addMetricsRoute(app, { db, orders, token: metricsToken, now })
   await serveDocs(app)
   await app.ready()
   return app

@@ -3,6 +3,7 @@ import type pg from 'pg'
 
 import { problemAnswers } from './describe-answers.ts'
 import { HttpProblem } from './http-problem.ts'
+import { remembering } from './remembering.ts'
 
 /** `note`: what else an operator should know of a database that can take orders. */
 export type SchemaReady = () => Promise<{ ready: boolean; reason?: string; note?: string }>
@@ -17,14 +18,11 @@ type Health = {
 /** The route needs no key: however often it is asked, the database is asked once a second. */
 const rememberMilliseconds = 1_000
 
-/** A question that got lost with its connection is asked again. */
-const lostAfterMilliseconds = 5_000
-
 /** GET /livez: the process answers. GET /readyz: it can take orders, or says why not. Neither needs a key. */
 export function addHealthRoutes(app: FastifyInstance, health: Health): void {
   app.get('/livez', { schema: liveSchema }, async () => ({ status: 'live' }))
 
-  const ask = remembering(() => askDatabase(health), health.now)
+  const ask = remembering(() => askDatabase(health), rememberMilliseconds, health.now)
   app.get('/readyz', { schema: readySchema }, async () => {
     const { reason, note } = health.isClosing() ? closing : await ask()
     if (reason !== undefined) {
@@ -32,21 +30,6 @@ export function addHealthRoutes(app: FastifyInstance, health: Health): void {
     }
     return { status: 'ready', ...(note === undefined ? {} : { note }) }
   })
-}
-
-/** The answer under way, or that of less than a second ago. */
-function remembering<T>(ask: () => Promise<T>, now: () => number = Date.now): () => Promise<T> {
-  let last: { until: number; answer: Promise<T> } | undefined
-  return async function answer() {
-    if (last && last.until > now()) return last.answer
-    const asked = { until: now() + lostAfterMilliseconds, answer: ask() }
-    last = asked
-    try {
-      return await asked.answer
-    } finally {
-      asked.until = now() + rememberMilliseconds
-    }
-  }
 }
 
 /** `reason`: why the database cannot take orders; absent when it can. */

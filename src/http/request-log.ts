@@ -12,8 +12,8 @@ export function addRequestLog(app: FastifyInstance): void {
       orderId: request.orderId,
       code: request.problemCode,
     }
-    // Health checks come every second and say nothing.
-    const quiet = line.route === '/livez' || line.route === '/readyz'
+    // Health checks come every second and say nothing; scrapers not much less often.
+    const quiet = ['/livez', '/readyz', '/metrics'].includes(line.route ?? '')
     request.log[quiet ? 'debug' : 'info'](line, 'request answered')
   })
 }

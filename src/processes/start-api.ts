@@ -29,6 +29,7 @@ export async function startApi(setting: Setting): Promise<string> {
     log,
     targets: setting.config.targets,
     production: environment.production,
+    metricsToken: environment.metricsToken,
     outboxChanged: () => notify(),
     diagnose: () => runDoctor(examinedBy(setting)),
     async schemaReady() {

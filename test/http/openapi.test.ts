@@ -46,6 +46,7 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
     '/orders/{id}',
     '/livez',
     '/readyz',
+    '/metrics',
   ])
   expect(paths).toContain('/ops/dead-letters/{id}')
   const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(
