@@ -38,10 +38,13 @@ async function forget(tx: Tx, asked: ForgetOrder): Promise<RefusedOrder | 'again
   return undefined
 }
 
-// First of all locks, and one that lets others add messages: they will be told what is left.
+// First of all locks, and one that lets others add messages: they will be told what is left. Of two who forget the same
+// order, the second finds it done.
 async function lockOrder(tx: Tx, orderId: string): Promise<Order | undefined> {
   const { rows } = await sql<{ document: Order }>`
-    select document from orderwheel.orders where id = ${orderId} for no key update`.execute(tx)
+    select document from orderwheel.orders
+     where id = ${orderId} and forgotten_at is null
+       for no key update`.execute(tx)
   return rows[0]?.document
 }
 

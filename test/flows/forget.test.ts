@@ -49,6 +49,8 @@ test('after forgetting, nothing in the whole database says who it was, and the o
   expect(after.order.payment).toEqual(before.order.payment)
   expect(after.order.billingAddress.country).toBe('DE')
   expect(after.order.items[0]).not.toHaveProperty('attributes')
+  // What is left is an order still.
+  await place({ ...after.order, externalId: 'WEB-3' }, { idempotencyKey: 'again' })
   expect((await read(other)).order.customer.name).toBe('Bob')
   // The storefront repeats its request: no new order.
   expect(await place(gracesOrder('WEB-1'), { idempotencyKey })).toBe(placed)
@@ -207,6 +209,20 @@ test('who was killed half-way goes on with the same record', async () => {
   const finished = await forget([])
   expect(finished.done).toMatchObject({ id: rows[0]?.id, orders: 3 })
   expect(await findTraces()).toEqual([])
+})
+
+test('two who forget the same person at once get done, and it is written down', async () => {
+  for (const id of ['WEB-1', 'WEB-2', 'WEB-3', 'WEB-4']) await place(gracesOrder(id))
+  await tellAll(4)
+
+  const both = await Promise.all([forget([]), forget([])])
+
+  expect(both.map(({ code }) => code)).toEqual([0, 0])
+  expect(await findTraces()).toEqual([])
+  const { rows } = await shop.pool.query(
+    'select sum(orders)::int as orders, bool_and(finished_at is not null) as finished from orderwheel.forgettings',
+  )
+  expect(rows).toEqual([{ orders: 4, finished: true }])
 })
 
 test('a customer id finds orders that were placed with another address', async () => {

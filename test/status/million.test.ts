@@ -5,6 +5,7 @@ import { readStatus } from '#status/read-status.ts'
 
 import { fillHistory, historyTargets } from '../support/fill-history.ts'
 import { readPlan } from '../support/read-plan.ts'
+import { connectionString, startOrderwheel } from '../support/start-process.ts'
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 // Enough that PostgreSQL plans as it does for millions: 312 000 deliveries, 192 000 of them open, and 15 000 letters.
@@ -52,6 +53,24 @@ test('one worker counts it once a minute for all', async () => {
     ['erp', 0, 47_040, 'estimated'],
     ['partner-webhook', 0, 47_040, 'estimated'],
   ])
+})
+
+test('the status prints what is counted, what was counted, and what is too much to count as such', async () => {
+  const status = async () => {
+    const { ended, output } = startOrderwheel(['status'], {
+      DATABASE_URL: connectionString(database.connection),
+    })
+    await ended
+    return output()
+  }
+  expect(await status()).toMatch(/^Relay: ~12 000 waiting/m)
+  expect(await status()).toMatch(/^erp +~0 +~47 040 +~0 +~960 +0 +60 days +7500 /m)
+
+  await database.pool.query(
+    'update orderwheel.backlogs set waiting = null, queued = null, active = null, retrying = null',
+  )
+
+  expect(await status()).toMatch(/^erp +0\+ +9 801\+ +0\+ +200\+ /m)
 })
 
 test('a count that nobody has renewed for ten minutes is no longer shown', async () => {
