@@ -142,6 +142,16 @@ test('a replay that was paused is nobody’s; resumed, it goes on where it was',
   expect(await readReplay(shop.db, id)).toMatchObject({ done: 40 })
 })
 
+test('a worker that ends when nothing is left works a running replay off first', async () => {
+  await openDeadShop(20)
+  const id = await askForReplay(shop, { ratePerSecond: 10 })
+  const worker = startOrderwheel(['worker', '--drain', '--max-seconds', '30'], environment())
+  processes.push(worker)
+
+  expect(await worker.ended).toBe(0)
+  expect(await readReplay(shop.db, id)).toMatchObject({ state: 'finished', done: 20 })
+})
+
 test('the command shows what it replays, works it off without a worker, and says how it ended', async () => {
   await openDeadShop(6)
   const dry = await run('dead-letters', 'replay', '--target', 'erp', '--dry-run')
