@@ -25,8 +25,8 @@ export type VerifyingOptions = {
 const sliceSeconds = 60
 
 /**
- * Verifies every 5 minutes what is open or new, and everything once a day, bit by bit and with rests; and when somebody
- * asks for it. One at a time, whatever the number of processes.
+ * Verifies every 5 minutes what is open or new, and everything once a day, bit by bit; and when somebody asks for it.
+ * With rests, so that the intake does not feel it. One at a time, whatever the number of processes.
  */
 export function startVerifying(options: VerifyingOptions): Repetition {
   const { db, log, lookSeconds = 15 } = options
@@ -69,7 +69,7 @@ type Turn = { claim: Claim; requestedBy: string; signal: AbortSignal }
 
 async function verifySinceLast({ db, log }: VerifyingOptions, turn: Turn): Promise<void> {
   const { claim, requestedBy, signal } = turn
-  say(log, await verify(db, { isFull: false, requestedBy }, { claim, signal }))
+  say(log, await verify(db, { isFull: false, requestedBy }, { claim, signal, gently: true }))
 }
 
 async function verifyOn({ db, log }: VerifyingOptions, turn: Turn): Promise<void> {
