@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { holdLetters } from '#dead-letters/hold-letters.ts'
+import { holdLetters, releaseLetters } from '#dead-letters/hold-letters.ts'
 import { listLetters } from '#dead-letters/list-letters.ts'
 import { readLetter } from '#dead-letters/read-letter.ts'
 import { declareTargets } from '#status/declare-targets.ts'
@@ -54,6 +54,8 @@ test('what is held is never deleted, until it is released', async () => {
   const request = { filter: { target: 'erp' }, who: 'ada', reason: 'court' }
   await holdLetters(database.db, request)
   expect(await forget()).toBe(0)
+  await releaseLetters(database.db, request)
+  expect(await forget()).toBeGreaterThan(1_000)
 })
 
 test('a million open letters do not make the retention slow: it looks at what is over', async () => {
