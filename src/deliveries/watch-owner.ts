@@ -1,4 +1,4 @@
-import { mayDeliver, type OwnerFit } from '#owner/owner-fit.ts'
+import { mayDeliver, type OwnerFit, willClaim } from '#owner/owner-fit.ts'
 import { sayFit } from '#owner/say-fit.ts'
 import { claimOwnership } from '#owner/write-owner.ts'
 
@@ -11,7 +11,6 @@ export type OwnerWatch = {
 
 /** Says in the log when this database is not ours to deliver from, and when it is again. Becomes the owner where nobody is. */
 export function watchOwner({ db, log, worker, deployment }: WorkerDeps): OwnerWatch {
-  const mayClaim = deployment.mayClaim && deployment.deliver !== 'no'
   let said = sayFit({ ...deployment, deliver: 'if-owner' }, 'fits')
 
   function tell(fit: OwnerFit) {
@@ -26,7 +25,7 @@ export function watchOwner({ db, log, worker, deployment }: WorkerDeps): OwnerWa
 
   return {
     async observe(fit) {
-      if (fit === 'no-owner' && mayClaim) {
+      if (willClaim(deployment, fit)) {
         await claimOwnership(db, deployment, worker)
         return true
       }

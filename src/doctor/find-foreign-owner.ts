@@ -8,8 +8,7 @@ export const foreignOwner: Examination = {
   async examine({ db, deployment }) {
     const { delivers, fit, owner } = await readOwner(db, deployment)
     // The first worker that starts takes one that nobody owns.
-    if (fit === 'fits' ? delivers : fit === 'no-owner' && deployment.mayClaim)
-      return { findings: [] }
+    if (delivers && (fit === 'fits' || fit === 'no-owner')) return { findings: [] }
     const whose = owner
       ? ` Its owner is ${owner.environment ?? 'an environment without a name'}, database ${owner.databaseName} of cluster ${owner.systemIdentifier ?? 'unknown'}.`
       : ''

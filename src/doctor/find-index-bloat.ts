@@ -71,6 +71,9 @@ const estimated = (leastBytes: number): RawBuilder<Bloated> => sql<Bloated>`
         join pg_am am on am.oid = c.relam and am.amname = 'btree'
         join pg_index i on i.indexrelid = c.oid
         join pg_class t on t.oid = i.indrelid
+        -- statistics from before a million rows came or went say nothing
+        join pg_stat_all_tables st on st.relid = t.oid
+                                  and st.n_mod_since_analyze <= 0.2 * greatest(st.n_live_tup, 1000)
        cross join lateral (
          select sum(coalesce(s.avg_width, nullif(a.attlen, -1), 16)) as width
            from pg_attribute a

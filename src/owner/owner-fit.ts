@@ -38,3 +38,11 @@ export function ownerFit({ environment }: Pick<Deployment, 'environment'>): RawB
 export function mayDeliver({ deliver }: Pick<Deployment, 'deliver'>, fit: OwnerFit): boolean {
   return deliver === 'yes' || (deliver === 'if-owner' && fit === 'fits')
 }
+
+/** Whether the next worker that looks makes this environment the owner, since nobody is. */
+export function willClaim(
+  { deliver, mayClaim }: Pick<Deployment, 'deliver' | 'mayClaim'>,
+  fit: OwnerFit,
+): boolean {
+  return fit === 'no-owner' && mayClaim && deliver !== 'no'
+}

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Deployment } from '#base/deployment.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
-import { mayDeliver, ownerFit, type OwnerFit } from './owner-fit.ts'
+import { mayDeliver, ownerFit, type OwnerFit, willClaim } from './owner-fit.ts'
 import { sayFit } from './say-fit.ts'
 
 /** Which database of which cluster, and which environment. */
@@ -16,7 +16,7 @@ export type Installation = {
 }
 
 export type OwnerReport = {
-  /** Whether targets are called from here. */
+  /** Whether targets are called from here, as soon as there is a worker. */
   delivers: boolean
   fit: OwnerFit
   /** Why, for a person. */
@@ -41,7 +41,7 @@ export async function readOwner(db: Db | Tx, deployment: Deployment): Promise<Ow
   if (!found) throw new Error('The database does not know itself.')
   const { here, owner, fit } = found
   return {
-    delivers: mayDeliver(deployment, fit),
+    delivers: mayDeliver(deployment, fit) || willClaim(deployment, fit),
     fit,
     reason: sayFit(deployment, fit),
     here,

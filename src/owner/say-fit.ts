@@ -1,18 +1,22 @@
 import type { Deployment } from '#base/deployment.ts'
 
-import type { OwnerFit } from './owner-fit.ts'
+import { type OwnerFit, willClaim } from './owner-fit.ts'
 
 /** Why targets may or may not be called from here, and what to do about it, as sentences. */
 export function sayFit(deployment: Deployment, fit: OwnerFit): string {
   const why = sayWhy(deployment, fit)
-  if (deployment.deliver !== 'if-owner' || fit === 'fits') return why
+  const asItIs = deployment.deliver !== 'if-owner' || fit === 'fits' || willClaim(deployment, fit)
+  if (asItIs) return why
   return `${why} Nothing is delivered from here until somebody runs: ${takeCommand}`
 }
 
 /** The same without what to do. */
-export function sayWhy({ deliver, environment }: Deployment, fit: OwnerFit): string {
+export function sayWhy(deployment: Deployment, fit: OwnerFit): string {
+  const { deliver, environment } = deployment
   if (deliver === 'no') return 'ORDERWHEEL_DELIVER is no: nothing is delivered from here.'
   if (fit === 'fits') return 'This environment owns the database.'
+  if (willClaim(deployment, fit))
+    return 'Nobody owns this database yet: the first worker makes it its environment’s.'
   const why = sayMisfit(fit, environment)
   if (deliver === 'yes') return `${why} ORDERWHEEL_DELIVER is yes: it is delivered all the same.`
   return why

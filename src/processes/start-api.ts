@@ -37,7 +37,7 @@ export async function startApi(setting: Setting): Promise<string> {
       if (reason !== undefined) return { ready: false, reason }
       // It can take orders all the same.
       const owner = await readOwner(db, environment.deployment)
-      return { ready: true, ...(owner.owner && !owner.delivers ? { note: owner.reason } : {}) }
+      return { ready: true, ...(owner.delivers ? {} : { note: owner.reason }) }
     },
   })
   run.add({ name: 'api', stage: 'work', stop: () => app.close() })

@@ -40,6 +40,15 @@ test('whose database it is can be seen, taken, and seen in the status', async ()
   expect((await run('status')).said).toMatch(/^Relay: /)
 })
 
+test('a new database is nobody’s, which is well: the first worker makes it its environment’s', async () => {
+  await database.pool.query('delete from orderwheel.installation')
+  expect(await run('owner')).toMatchObject({
+    code: 0,
+    said: expect.stringContaining('Nobody owns this database yet'),
+  })
+  expect((await run('status')).said).toMatch(/^Relay: /)
+})
+
 test('an api on a copy is ready to take orders, and says that nothing is delivered', async () => {
   const api = startOrderwheel(['api'], {
     ...nobodyCalled,

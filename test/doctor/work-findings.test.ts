@@ -84,7 +84,8 @@ test('a queue without a target is found, and is worse when jobs wait in it', asy
   ])
 })
 
-test('work that is due while no worker is connected is found', async () => {
+test('work that is due while no worker is connected is found, also when there never was one', async () => {
+  await shop.pool.query('delete from orderwheel.installation')
   await shop.placeOrder()
   await shop.relay()
   const [finding] = await findOnly(shop, 'no-worker', atOnce)
