@@ -31,15 +31,21 @@ export async function readDue(db: Db): Promise<Due> {
   return rows[0] ?? { sinceLast: false, full: false }
 }
 
-/** Somebody asks for a verification: a relay begins it within seconds. */
+/** Somebody asks for a verification: a relay begins it within seconds. Who asked is in the audit log. */
 export async function requestVerification(
   db: Db,
   { who, isFull }: { who: string; isFull: boolean },
 ): Promise<Date> {
   const { rows } = await sql<{ at: Date }>`
-    update orderwheel.verify_state
-       set requested_at = now(), requested_by = ${who.slice(0, 200)}, request_full = request_full or ${isFull}
-    returning requested_at as at`.execute(db)
+    with asked as (
+      update orderwheel.verify_state
+         set requested_at = now(), requested_by = ${who.slice(0, 200)}, request_full = request_full or ${isFull}
+      returning requested_at
+    ), noted as (
+      insert into orderwheel.audit_log (who, action, subject, details)
+      select ${who.slice(0, 200)}, 'verify.requested', 'verify', jsonb_build_object('full', ${isFull}::boolean) from asked
+    )
+    select requested_at as at from asked`.execute(db)
   const [row] = rows
   if (!row)
     throw new Error('orderwheel.verify_state has lost its row: insert it with default values.')

@@ -61,6 +61,14 @@ test('POST /ops/verify asks for one in the name of the key, and says that it wil
   expect(rows).toEqual([
     { requested_by: expect.stringMatching(/^key /), request_full: true, asked: true },
   ])
+  const audited = await sql`
+    select who, action, details from orderwheel.audit_log where action = 'verify.requested' order by id`.execute(
+    api.db,
+  )
+  expect(audited.rows).toMatchObject([
+    { who: expect.stringMatching(/^key /), details: { full: false } },
+    { details: { full: true } },
+  ])
   expect(await ask('POST', { fll: true })).toMatchObject({ status: 422 })
 })
 
