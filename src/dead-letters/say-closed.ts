@@ -1,3 +1,8 @@
+import { storableText } from '#targets/storable-text.ts'
+
+/** What replay_items.result takes. */
+export const maxResultBytes = 2_000
+
 /** A dead letter that somebody decided on. */
 export type ClosedLetter = {
   resolution: 'replayed' | 'discarded'
@@ -11,10 +16,8 @@ export type ClosedLetter = {
 export function sayClosed({ resolution, at, by, comment, replayId }: ClosedLetter): string {
   const replay = replayId === null ? '' : ` (replay ${replayId})`
   const why = comment === null ? '' : `: ${comment}`
-  return `It was ${resolution} by ${by ?? 'somebody'} at ${shortUtc(new Date(at))}${replay}${why}.`.slice(
-    0,
-    2_000,
-  )
+  const said = `It was ${resolution} by ${by ?? 'somebody'} at ${shortUtc(new Date(at))}${replay}${why}.`
+  return storableText(said, maxResultBytes)
 }
 
 /** `2026-11-22 14:02:07Z` */

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 
 import { changeReplay, type ReplayChange } from '#dead-letters/change-replay.ts'
 import { readItems, readReplay } from '#dead-letters/read-replays.ts'
@@ -187,6 +187,55 @@ test('one that cannot be worked off for a reason of its own is refused, and the 
   const [refused] = await readItems(shop.db, id, { limit: 10, state: 'refused' })
   expect(refused).toMatchObject({ messageId: messageIds[0], deliveryState: 'dead' })
   expect(refused?.result).toMatch(/^It could not be worked off: Queue erp took 0 of 1/)
+})
+
+test('a long reason with characters of two halves does not stop the list that quotes it', async () => {
+  const orders = await placeDead(2)
+  await askForReplay(shop)
+  for (const [at, order] of orders.entries()) {
+    const reason = 'x'.repeat(at) + '😀'.repeat(1_000)
+    const messageId = order.messageIds[0] ?? ''
+    const request = { messageId, target: 'erp', decision: 'skip', who: 'eva', reason } as const
+    await decideDelivery(shop, request)
+  }
+
+  expect(await workOffDue(shop)).toEqual({ done: 0, refused: 2 })
+})
+
+test('a list that cannot be worked off is put off, and the others go first', async () => {
+  const [first, second] = await placeDead(2)
+  const idOf = (order: Order | undefined) =>
+    askForReplay(shop, { filter: { orderId: order?.orderId ?? '' } })
+  const broken = await idOf(first)
+  const other = await idOf(second)
+  await shop.pool.query(
+    `alter table orderwheel.replay_items add constraint broken check (replay_id <> '${broken}' or state = 'waiting')`,
+  )
+  onTestFinished(async () => {
+    await shop.pool.query(`alter table orderwheel.replay_items drop constraint broken`)
+  })
+
+  await expect(replayPass(shop)).rejects.toThrow('broken')
+  expect(await replayPass(shop)).toMatchObject({ replayId: other, done: 1 })
+  expect(await readReplay(shop.db, broken)).toMatchObject({ state: 'running', left: 1 })
+})
+
+test('a delivery that somebody has locked puts its list off, and the others go first', async () => {
+  const [first, second] = await placeDead(2)
+  await askForReplay(shop, { filter: { orderId: first?.orderId ?? '' } })
+  const other = await askForReplay(shop, { filter: { orderId: second?.orderId ?? '' } })
+  const client = await shop.pool.connect()
+  await client.query('begin')
+  await client.query('select from orderwheel.deliveries where order_id = $1 for update', [
+    first?.orderId,
+  ])
+
+  await expect(replayPass(shop)).rejects.toThrow('lock timeout')
+  expect(await replayPass(shop)).toMatchObject({ replayId: other, done: 1 })
+  await client.query('rollback')
+  client.release()
+  await letReplaysBeDue('1 minute')
+  expect(await workOffDue(shop)).toEqual({ done: 1, refused: 0 })
 })
 
 test('a list is worked off at its rate, and an hour that nobody worked on it is not made up for', async () => {
