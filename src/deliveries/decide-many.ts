@@ -35,7 +35,7 @@ export async function reviveDeliveries(
   if (dead.length === 0) return []
   await sql`
     update orderwheel.deliveries d
-       set state = 'waiting', settled_at = null, uncharged = attempts
+       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0
       from ${listed(dead)} where ${isListed}`.execute(tx)
   // Only now: of two that died, the later has to wait for the earlier.
   await sql`

@@ -31,6 +31,7 @@ test('a list of dead letters is worked off oldest first, and each has its job of
     `update orderwheel.dead_letters set died_at = now() - interval '1 hour' where order_id = $1`,
     [orders[3]?.orderId],
   )
+  await shop.pool.query(`update orderwheel.deliveries set lost_in_a_row = 3`)
   const id = await askForReplay(shop, { reason: 'mended' })
 
   expect(await workOffDue(shop)).toEqual({ done: 5, refused: 0 })
