@@ -10,9 +10,16 @@ export function placeAfter({ at, id }: Place): string {
 export function placeOf(text: string): Place | undefined {
   const read = Buffer.from(text.slice(0, 200), 'base64url').toString()
   const [, at, id] = pattern.exec(read) ?? []
-  // What has the form may still be no time, such as month 13.
-  if (at === undefined || id === undefined || Number.isNaN(Date.parse(at))) return undefined
+  if (at === undefined || id === undefined || !isTime(at)) return undefined
   return { at, id }
+}
+
+// What has the form may still be no time, such as month 13 or the 30th of February, which JavaScript takes for a day
+// in March, or none that PostgreSQL has: it knows no year 0.
+function isTime(at: string): boolean {
+  const read = new Date(at)
+  if (Number.isNaN(read.getTime()) || read.getUTCFullYear() === 0) return false
+  return read.toISOString().slice(0, 19) === at.slice(0, 19)
 }
 
 const pattern =

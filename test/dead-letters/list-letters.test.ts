@@ -95,13 +95,19 @@ test('a letter in a list says what it was about and what became of it', async ()
   expect(closed?.closed).toMatchObject({ resolution: 'discarded', by: null, replayId: null })
 })
 
-test.each(['', 'x', '….', Buffer.from('2026-13-45T00:00:00.000000Z x').toString('base64url')])(
-  'a place that is none of ours is refused: "%s"',
-  async (after) => {
-    const page = { filter: {}, state: 'open', limit: 10, after } as const
-    expect(await listLetters(database.db, page)).toBeUndefined()
-  },
-)
+const place = (at: string) =>
+  Buffer.from(`${at}.000000Z 0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4`).toString('base64url')
+
+test.each([
+  '',
+  'x',
+  '….',
+  ...['2026-13-45', '2026-02-30', '0000-01-01'].map((day) => place(`${day}T00:00:00`)),
+  place('2026-01-01T24:00:00'),
+])('a place that is none of ours is refused: "%s"', async (after) => {
+  const page = { filter: {}, state: 'open', limit: 10, after } as const
+  expect(await listLetters(database.db, page)).toBeUndefined()
+})
 
 test.each<[string, LetterFilter, LetterState, string]>([
   ['open', {}, 'open', 'dead_letters_open_newest'],
