@@ -32,9 +32,8 @@ function describeHold({ held }: LetterReport): string[] {
   return held ? [`Held since ${formatTime(held.at)} by ${held.by}: ${held.reason}`] : []
 }
 
-function describeEdit({ delivery }: LetterReport): string[] {
-  if (delivery.edited === null) return []
-  return [`What is sent was edited: ${JSON.stringify(delivery.edited)}`]
+function describeEdit({ id, delivery }: LetterReport): string[] {
+  return delivery.isEdited ? [`What is sent was edited: orderwheel dead-letters request ${id}`] : []
 }
 
 function describeAttempt(attempt: LetterAttempt): string[] {

@@ -11,8 +11,8 @@ export type LetterReport = LetterSummary & {
   delivery: {
     /** Null: it is gone with its month of history. */
     state: DeliveryState | null
-    /** What an operator wrote instead of what the configuration makes of the order; null: nothing. */
-    edited: unknown
+    /** An operator wrote what is sent. Not what: it names people, and who may read this may not read that. */
+    isEdited: boolean
   }
   /** What was asked to be done with it along with others, the oldest first. */
   replays: LetterReplay[]
@@ -56,7 +56,8 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
            o.external_id as "externalId", m.kind, l.reason, l.status, l.code, l.died_at as "diedAt",
            l.resolution, l.resolved_at as "resolvedAt", l.resolved_by as "resolvedBy", l.comment,
            l.replay_id as "replayId", l.held_at as "heldAt", l.held_by as "heldBy", l.hold_reason as "holdReason",
-           l.attempts as written, coalesce(d.attempts, jsonb_array_length(l.attempts)) as attempts, d.state, d.edited
+           l.attempts as written, coalesce(d.attempts, jsonb_array_length(l.attempts)) as attempts, d.state,
+           d.edited is not null as "isEdited"
       from orderwheel.dead_letters l
       left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
       left join orderwheel.messages m on m.id = l.message_id
@@ -64,17 +65,17 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
      where l.id = ${id}`.execute(db)
   const [row] = rows
   if (!row) return undefined
-  const { state, edited, written } = row
+  const { state, isEdited, written } = row
   return {
     ...summaryOf(row),
     attempts: written.map(attemptOf),
-    delivery: { state, edited },
+    delivery: { state, isEdited },
     replays: await readReplays(db, id),
     others: await readOthers(db, row),
   }
 }
 
-type Row = LetterRow & { written: WrittenAttempt[]; state: DeliveryState | null; edited: unknown }
+type Row = LetterRow & { written: WrittenAttempt[]; state: DeliveryState | null; isEdited: boolean }
 
 /** A row of delivery_attempts. Times are PostgreSQL's text; an older version may lack columns. */
 type WrittenAttempt = {

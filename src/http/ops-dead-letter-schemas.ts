@@ -145,7 +145,7 @@ export const deadLetterSchemas = [
           charged: Type.Boolean(),
         }),
       ),
-      delivery: Type.Object({ state: orNull('string'), edited: Type.Unknown() }),
+      delivery: Type.Object({ state: orNull('string'), isEdited: Type.Boolean() }),
       replays: Type.Array(Type.Object({ id: uuid })),
       others: Type.Array(Type.Object({ id: uuid, diedAt: time, resolution: orNull('string') })),
     },

@@ -40,6 +40,18 @@ test('dead letters are listed page by page, and each is read with every attempt'
   })
 })
 
+test('who may only look is told that a request was edited, not what it says', async () => {
+  const [letter] = ((await get('/ops/dead-letters?limit=1')).body as Page).letters
+  await api.pool.query(
+    `update orderwheel.deliveries set edited = '{"to": "Ada Lovelace"}' where order_id = $1`,
+    [letter?.orderId],
+  )
+  const { body } = await get(`/ops/dead-letters/${letter?.id}`)
+  expect(body).toMatchObject({ delivery: { state: 'dead', isEdited: true } })
+  expect(JSON.stringify(body)).not.toContain('Lovelace')
+  expect((await get(`/ops/dead-letters/${letter?.id}/request`)).status).toBe(403)
+})
+
 test('dead letters are narrowed by group, order and the rest', async () => {
   const [letter] = ((await get('/ops/dead-letters?limit=1')).body as Page).letters
   const ofGroup = (await get(`/ops/dead-letters?groupId=${letter?.groupId}`)).body as Page
