@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { type LetterRequest, readRequest } from '#dead-letters/read-request.ts'
 import { announceReplay, replayRates } from '#dead-letters/request-replay.ts'
 import type { ReplayAction } from '#dead-letters/take-replay.ts'
-import { writeEdited } from '#dead-letters/write-edited.ts'
+import { type EditRequest, writeEdited } from '#dead-letters/write-edited.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -48,15 +48,11 @@ export function addOpsLetterDecisionsRoutes(
     async handler(request, reply) {
       const { id } = request.params
       const { reason, edited } = request.body ?? {}
-      const who = request.apiKey?.name ?? ''
-      const edit =
-        edited === undefined
-          ? undefined
-          : { ...(await readEdited(db, targets, { id, edited })), who, reason: tidyReason(reason) }
-      const asked = { id, action: 'replay', who, reason: tidyReason(reason) } as const
-      return ask({ request, reply }, asked, async (tx) => {
-        if (!edit || (await writeEdited(tx, edit))) return
-        throw new HttpProblem('nothing-to-replay', { detail: 'Somebody decided on it meanwhile.' })
+      const by = { who: request.apiKey?.name ?? '', reason: tidyReason(reason) }
+      return ask({ request, reply }, { id, action: 'replay', ...by }, async (tx) => {
+        if (edited === undefined) return undefined
+        const edit = await readEdited(tx, targets, { id, edited })
+        return { ...edit, ...by }
       })
     },
   })
@@ -78,14 +74,17 @@ export function addOpsLetterDecisionsRoutes(
   async function ask(
     exchange: Parameters<typeof answerOnce>[1],
     { id, ...asked }: Asked,
-    beside: (tx: Tx) => Promise<void> = async () => {},
+    // Before others who ask have to wait for us: it makes the request by the configuration's code.
+    readEdit: (tx: Tx) => Promise<EditRequest | undefined> = async () => undefined,
   ) {
-    await refuseUnknown(db, id)
+    // All of it: the same request again gets its answer, whatever became of the letter since.
     const { body, isNew } = await answerOnce(db, exchange, async (tx) => {
+      await refuseUnknown(tx, id)
+      const edit = await readEdit(tx)
       const ratePerSecond = replayRates.usual
       const answer = await askForReplay(tx, { filter: { ids: [id] }, ...asked, ratePerSecond })
-      await beside(tx)
-      return answer
+      if (!edit || (await writeEdited(tx, edit))) return answer
+      throw new HttpProblem('nothing-to-replay', { detail: 'Somebody decided on it meanwhile.' })
     })
     if (isNew) await announceReplay(db, body.id)
     return body

@@ -111,6 +111,17 @@ test('one letter is replayed once: the second press is a 409 that says who and w
   })
 })
 
+test('the same request about a letter gets its answer again when the letter is gone', async () => {
+  const [letter = ''] = await placeDead(1)
+  const idempotencyKey = randomUUID()
+  const ask = () => post(`/ops/dead-letters/${letter}/replay`, {}, idempotencyKey)
+  const first = await ask()
+  expect(first.status).toBe(202)
+  await shop.pool.query('delete from orderwheel.orders')
+
+  expect(await ask()).toMatchObject({ status: 202, body: first.body })
+})
+
 test('discarding needs a reason', async () => {
   const [letter = ''] = await placeDead(1)
   for (const body of [undefined, {}, { reason: ' ' }])
