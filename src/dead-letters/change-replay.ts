@@ -35,7 +35,8 @@ export async function changeReplay(db: Db, request: ChangeRequest): Promise<Chan
   const changed = await db.transaction().execute((tx) => change(tx, request))
   if (changed.kind !== 'changed') return changed
   await announceReplay(db, request.id)
-  if (request.change.kind === 'cancel') await markCancelled(db, request.id)
+  // It is cancelled, whatever comes of this.
+  if (request.change.kind === 'cancel') await markCancelled(db, request.id).catch(() => {})
   return changed
 }
 

@@ -80,18 +80,23 @@ export async function readItems(
   { limit, after = 0, state }: ItemsWanted,
 ): Promise<ReplayItem[]> {
   const { rows } = await sql<ReplayItem>`
-    select i.position, i.letter_id as "letterId",
-           case when i.state = 'waiting' and r.state = 'cancelled' then 'cancelled' else i.state end as state, i.result, i.worked_off_at as "workedOffAt",
+    select i.position, i.letter_id as "letterId", i.state, i.result, i.worked_off_at as "workedOffAt",
            l.target, l.order_id as "orderId", o.external_id as "externalId", l.message_id as "messageId",
            d.state as "deliveryState"
-      from (select * from orderwheel.replay_items
+      from (select position, letter_id, result, worked_off_at, ${itemState(id)} as state
+              from orderwheel.replay_items
              where replay_id = ${id}::uuid and position > ${after}
-               and ${state === undefined ? sql`true` : sql`state = ${state}`}
+               and ${state === undefined ? sql`true` : sql`${itemState(id)} = ${state}`}
              order by position limit ${limit}) i
-      join orderwheel.replays r on r.id = i.replay_id
       left join orderwheel.dead_letters l on l.id = i.letter_id
       left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
       left join orderwheel.orders o on o.id = l.order_id
      order by i.position`.execute(db)
   return rows
+}
+
+// What is left of a cancelled list is marked afterwards, if whoever cancelled it lives to do so.
+function itemState(id: string) {
+  return sql`case when state = 'waiting' and (select r.state from orderwheel.replays r where r.id = ${id}::uuid) = 'cancelled'
+                  then 'cancelled' else state end`
 }

@@ -314,6 +314,26 @@ test('a replay can be paused, resumed, given another rate and cancelled; each is
   expect(await workOffDue(shop)).toEqual({ done: 2, refused: 0 })
 })
 
+test('a list that was cancelled is, also when what was left of it could not be marked', async () => {
+  await placeDead(2)
+  const id = await askForReplay(shop)
+  await shop.pool.query(
+    `alter table orderwheel.replay_items add constraint full_disk check (state <> 'cancelled') not valid`,
+  )
+  onTestFinished(async () => {
+    await shop.pool.query(`alter table orderwheel.replay_items drop constraint full_disk`)
+  })
+  const cancel = { id, change: { kind: 'cancel' }, who: 'eva', reason: null } as const
+
+  expect(await changeReplay(shop.db, cancel)).toMatchObject({ kind: 'changed' })
+  expect(await readItems(shop.db, id, { limit: 10, state: 'waiting' })).toEqual([])
+  const left = await readItems(shop.db, id, { limit: 10, state: 'cancelled' })
+  expect(left.map(({ position, state }) => [position, state])).toEqual([
+    [1, 'cancelled'],
+    [2, 'cancelled'],
+  ])
+})
+
 test('a second press of the same button finds nothing and says who was first', async () => {
   await placeDead(2)
   const id = await askForReplay(shop)
