@@ -5,6 +5,23 @@ create function orderwheel.failure_of(reason text) returns text language sql imm
   return left(regexp_replace(reason, '"[^"]*"|''[^'']*''|\S*[0-9@]\S*', '#', 'g'), 200);
 comment on function orderwheel.failure_of(text) is 'A reason without what differs from order to order: words with a digit, addresses and what is quoted become #. At most 200 characters.';
 
+-- The locks of the others first: the letters are written anew below, which should not be done in vain.
+lock table orderwheel.deliveries in access exclusive mode;
+lock table orderwheel.replays in access exclusive mode;
+lock table orderwheel.dead_letters in access exclusive mode;
+
+alter table orderwheel.targets
+  add column address           text    check (length(address) <= 500),
+  add column keep_letters_days integer check (keep_letters_days between 1 and 36500);
+comment on column orderwheel.targets.address is 'Where it is told, without secrets, by the configuration; null: only its code knows.';
+comment on column orderwheel.targets.keep_letters_days is 'Days that a closed dead letter is kept; null: for ever.';
+
+alter table orderwheel.deliveries
+  add column lost_in_a_row integer not null default 0 check (lost_in_a_row >= 0),
+  add column edited        jsonb;
+comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
+comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
+
 alter table orderwheel.dead_letters
   add column status integer generated always as (
     case when attempts -> -1 -> 'answer' ->> 'status' ~ '^[0-9]{1,6}$'
@@ -41,18 +58,6 @@ comment on column orderwheel.dead_letters.hold_reason is 'Why.';
 comment on table  orderwheel.dead_letters is 'Deliveries that were given up on, with every attempt, kept until a person decides: replay or discard. Closed ones for as long as the target''s keepLettersDays says, default for ever.';
 
 comment on column orderwheel.delivery_attempts.answer is 'What the target answered: {status, text, headers, code}: the first 4 KiB, the headers that matter, and the error''s code, or the system''s where nobody answered.';
-
-alter table orderwheel.targets
-  add column address           text    check (length(address) <= 500),
-  add column keep_letters_days integer check (keep_letters_days between 1 and 36500);
-comment on column orderwheel.targets.address is 'Where it is told, without secrets, by the configuration; null: only its code knows.';
-comment on column orderwheel.targets.keep_letters_days is 'Days that a closed dead letter is kept; null: for ever.';
-
-alter table orderwheel.deliveries
-  add column lost_in_a_row integer not null default 0 check (lost_in_a_row >= 0),
-  add column edited        jsonb;
-comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
-comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
 
 drop view orderwheel.dead_letter_groups;
 create view orderwheel.dead_letter_groups as

@@ -12,5 +12,8 @@ begin
   loop
     execute format('alter table %s validate constraint %I', bound.history, bound.conname);
   end loop;
+exception when check_violation then
+  raise exception '%: an id is not a uuidv7 of the past, see "select * from orderwheel.messages where uuid_extract_version(id) is distinct from 7 or uuid_extract_timestamp(id) > now()". Delete those orders, or write their messages anew with other ids; until then new messages can be relayed for two months', sqlerrm
+    using errcode = 'check_violation';
 end
 $$;

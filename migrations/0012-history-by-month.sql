@@ -1,6 +1,40 @@
 -- Third step: messages, deliveries and delivery_attempts become partitioned; what they were is the first partition.
 -- No row is read or moved: a few milliseconds. Views are made anew, since they would go on reading the old tables.
 
+-- What somebody built upon these tables would go on with the oldest rows only, without a word.
+do $$
+declare
+  found text;
+begin
+  select string_agg(what, ', ' order by what) into found from (
+    select 'view ' || v.oid::regclass as what
+      from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class v on v.oid = r.ev_class
+     where d.classid = 'pg_rewrite'::regclass and d.refobjid in (
+             select oid from pg_class
+              where relnamespace = 'orderwheel'::regnamespace
+                and (relkind = 'v' or relname in ('messages', 'deliveries', 'delivery_attempts')))
+       and v.relnamespace <> 'orderwheel'::regnamespace
+    union select 'publication ' || quote_ident(p.pubname)
+      from pg_publication p join pg_publication_rel r on r.prpubid = p.oid
+     where r.prrelid in ('orderwheel.messages'::regclass, 'orderwheel.deliveries'::regclass, 'orderwheel.delivery_attempts'::regclass)
+    union select 'policy ' || quote_ident(polname) from pg_policy
+     where polrelid in ('orderwheel.messages'::regclass, 'orderwheel.deliveries'::regclass, 'orderwheel.delivery_attempts'::regclass)
+    union select 'trigger ' || quote_ident(tgname) from pg_trigger
+     where not tgisinternal and tgname not in ('delete_deliveries', 'delete_attempts')
+       and tgrelid in ('orderwheel.messages'::regclass, 'orderwheel.deliveries'::regclass, 'orderwheel.delivery_attempts'::regclass)
+    union select 'statistics ' || quote_ident(stxname) from pg_statistic_ext
+     where stxrelid in ('orderwheel.messages'::regclass, 'orderwheel.deliveries'::regclass, 'orderwheel.delivery_attempts'::regclass)
+    union select format('grant on column %s.%s', attrelid::regclass, attname) from pg_attribute
+     where attacl is not null
+       and attrelid in (select oid from pg_class where relnamespace = 'orderwheel'::regnamespace
+                           and (relkind = 'v' or relname in ('messages', 'deliveries', 'delivery_attempts')))
+  ) built;
+  if found is not null then
+    raise exception 'messages, deliveries and delivery_attempts become partitioned: drop what was built upon them, and make it again afterwards: %', found;
+  end if;
+end
+$$;
+
 create temporary table saved_views on commit drop as
   select c.oid, c.relname, pg_get_viewdef(c.oid) as definition, obj_description(c.oid) as comment, c.relacl,
          (select jsonb_object_agg(a.attname, col_description(c.oid, a.attnum))
@@ -82,11 +116,11 @@ begin
       history.name, old, bound);
     execute format('alter table orderwheel.%I drop constraint %I', old, history.name || '_until_' || month);
     for granted in
-      select r.rolname, a.privilege_type
-        from pg_class c, aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+      select case when a.grantee = 0 then 'public' else quote_ident(r.rolname) end as grantee, a.privilege_type
+        from pg_class c cross join aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
        where c.oid = format('orderwheel.%I', old)::regclass and a.grantee <> c.relowner
     loop
-      execute format('grant %s on orderwheel.%I to %I', granted.privilege_type, history.name, granted.rolname);
+      execute format('grant %s on orderwheel.%I to %s', granted.privilege_type, history.name, granted.grantee);
     end loop;
   end loop;
 end
@@ -105,11 +139,11 @@ begin
       execute format('comment on column orderwheel.%I.%I is %L', view.relname, commented.key, commented.value);
     end loop;
     for granted in
-      select r.rolname, a.privilege_type
-        from aclexplode(view.relacl) a join pg_roles r on r.oid = a.grantee
-       where r.rolname <> current_user
+      select case when a.grantee = 0 then 'public' else quote_ident(r.rolname) end as grantee, a.privilege_type
+        from aclexplode(view.relacl) a left join pg_roles r on r.oid = a.grantee
+       where r.rolname is distinct from current_user
     loop
-      execute format('grant %s on orderwheel.%I to %I', granted.privilege_type, view.relname, granted.rolname);
+      execute format('grant %s on orderwheel.%I to %s', granted.privilege_type, view.relname, granted.grantee);
     end loop;
   end loop;
 end
@@ -118,10 +152,22 @@ $$;
 create function orderwheel.delete_messages_of_orders() returns trigger language plpgsql as $$
 begin
   delete from orderwheel.messages m using gone where m.order_id = gone.id;
+  -- Those whose delivery went with its month, which deleting messages does not reach.
+  delete from orderwheel.dead_letters l using gone where l.order_id = gone.id;
   return null;
 end
 $$;
-comment on function orderwheel.delete_messages_of_orders() is 'What deleting an order deletes: its messages.';
+comment on function orderwheel.delete_messages_of_orders() is 'What deleting an order deletes: its messages and dead letters.';
+create function orderwheel.keep_held_letters() returns trigger language plpgsql as $$
+begin
+  raise exception 'Dead letter % is held since %: %. Release it first (orderwheel dead-letters release).', old.id, old.held_at, old.hold_reason
+    using errcode = 'restrict_violation';
+end
+$$;
+comment on function orderwheel.keep_held_letters() is 'Keeps a dead letter that is held from being deleted, with its delivery, message and order.';
+create trigger keep_held before delete on orderwheel.dead_letters
+  for each row when (old.held_at is not null) execute function orderwheel.keep_held_letters();
+comment on trigger keep_held on orderwheel.dead_letters is 'A hold holds against everybody.';
 create function orderwheel.delete_letters_of_deliveries() returns trigger language plpgsql as $$
 begin
   delete from orderwheel.dead_letters l using gone

@@ -130,10 +130,23 @@ CREATE OR REPLACE FUNCTION orderwheel.delete_messages_of_orders()
 AS $function$
 begin
   delete from orderwheel.messages m using gone where m.order_id = gone.id;
+  -- Those whose delivery went with its month, which deleting messages does not reach.
+  delete from orderwheel.dead_letters l using gone where l.order_id = gone.id;
   return null;
 end
 $function$;
-comment on function orderwheel.delete_messages_of_orders() is 'What deleting an order deletes: its messages.';
+comment on function orderwheel.delete_messages_of_orders() is 'What deleting an order deletes: its messages and dead letters.';
+
+CREATE OR REPLACE FUNCTION orderwheel.keep_held_letters()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'Dead letter % is held since %: %. Release it first (orderwheel dead-letters release).', old.id, old.held_at, old.hold_reason
+    using errcode = 'restrict_violation';
+end
+$function$;
+comment on function orderwheel.keep_held_letters() is 'Keeps a dead letter that is held from being deleted, with its delivery, message and order.';
 
 CREATE OR REPLACE FUNCTION orderwheel.delete_letters_of_deliveries()
  RETURNS trigger
@@ -236,7 +249,7 @@ create table orderwheel.outbox (
   try_after  timestamp with time zone,
   constraint outbox_pkey PRIMARY KEY ("position"),
   constraint outbox_check CHECK ((((refusals = 0) = (refusal IS NULL)) AND ((refusals = 0) = (try_after IS NULL)))),
-  constraint outbox_id_is_uuidv7 CHECK ((uuid_extract_version(id) = 7)) NOT VALID,
+  constraint outbox_id_is_uuidv7 CHECK (((refusals > 0) OR COALESCE((uuid_extract_version(id) = 7), false))) NOT VALID,
   constraint outbox_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 100))),
   constraint outbox_refusal_check CHECK ((length(refusal) <= 2000)),
   constraint outbox_refusals_check CHECK ((refusals >= 0)),
@@ -1335,6 +1348,9 @@ comment on column orderwheel.dead_letter_groups.error is 'The code, or the reaso
 comment on column orderwheel.dead_letter_groups.dead_letters is 'How many.';
 comment on column orderwheel.dead_letter_groups.first_at is 'When the first died.';
 comment on column orderwheel.dead_letter_groups.last_at is 'When the last died.';
+
+CREATE TRIGGER keep_held BEFORE DELETE ON orderwheel.dead_letters FOR EACH ROW WHEN ((old.held_at IS NOT NULL)) EXECUTE FUNCTION orderwheel.keep_held_letters();
+comment on trigger keep_held on orderwheel.dead_letters is 'A hold holds against everybody.';
 
 CREATE TRIGGER delete_attempts AFTER DELETE ON orderwheel.deliveries REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.delete_attempts_of_deliveries();
 comment on trigger delete_attempts on orderwheel.deliveries is 'What a foreign key would do, once a statement.';

@@ -179,6 +179,8 @@ function refuseChanged(migrations: Migration[], applied: Map<string, string>): v
 // between two everybody else gets through.
 const lockTimeoutMs = 700
 const betweenLocksMs = 1_000
+// PostgreSQL ends an autovacuum that somebody has waited for for a second (deadlock_timeout).
+const autovacuumTimeoutMs = 1_200
 
 async function applyPatiently(
   client: pg.Client,
@@ -201,10 +203,17 @@ function isBusy(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '55P03' || error.code === '40P01')
 }
 
+const sayLockTimeout = `
+  select set_config('lock_timeout', case when exists (
+    select from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+     where a.backend_type = 'autovacuum worker' and a.datname = current_database()
+       and c.relnamespace = to_regnamespace('orderwheel'))
+    then '${autovacuumTimeoutMs}ms' else '${lockTimeoutMs}ms' end, true)`
+
 async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
   try {
     await client.query('begin')
-    await client.query(`set local lock_timeout = '${lockTimeoutMs}ms'`)
+    await client.query(sayLockTimeout)
     await client.query(sql)
     await client.query(
       'insert into orderwheel.schema_migrations (name, checksum) values ($1, $2)',

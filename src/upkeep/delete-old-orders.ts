@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 
-import type { Db } from '#database/open-database.ts'
+import type { Db, Tx } from '#database/open-database.ts'
 
 // A transaction of a moment, with everything that hangs on the orders.
 const atATime = 500
@@ -17,29 +17,46 @@ export async function deleteOldOrders(
   // Orders that stay are passed over by the next step.
   let after = '00000000-0000-0000-0000-000000000000'
   while (!signal.aborted) {
-    const { rows } = await sql<{ id: string; isDone: boolean }>`
-      with old as materialized (
-        select o.id from orderwheel.orders o
-         where o.id > ${after}::uuid and o.id < orderwheel.first_id(now() - make_interval(days => ${days}))
-         order by o.id
-         limit ${atATime}
-           for update skip locked
-      ), done as (
-        delete from orderwheel.orders o using old
-         where o.id = old.id
-           and not exists (select from orderwheel.outbox b where b.order_id = old.id)
-           and not exists (select from orderwheel.deliveries d
-                            where d.order_id = old.id and (d.settled_at is null or d.state in ('dead', 'uncertain')))
-           and not exists (select from orderwheel.dead_letters l where l.order_id = old.id and l.held_at is not null)
-        returning o.id
-      )
-      select old.id, done.id is not null as "isDone" from old left join done using (id) order by old.id`.execute(
-      db,
-    )
-    deleted += rows.filter(({ isDone }) => isDone).length
-    const last = rows.at(-1)
-    if (!last || rows.length < atATime) return deleted
-    after = last.id
+    const step = await look(db, { days, after })
+    if (step.done.length > 0)
+      deleted += await db.transaction().execute((tx) => remove(tx, step.done))
+    if (step.last === undefined) return deleted
+    after = step.last
   }
   return deleted
+}
+
+const isDone = sql`
+  not exists (select from orderwheel.outbox b where b.order_id = o.id)
+  and not exists (select from orderwheel.deliveries d
+                   where d.order_id = o.id and (d.settled_at is null or d.state in ('dead', 'uncertain')))
+  and not exists (select from orderwheel.dead_letters l where l.order_id = o.id and l.held_at is not null)`
+
+/** Without a lock: most of those that stay have stayed before. `last`: where to go on; there may be more. */
+async function look(
+  db: Db,
+  { days, after }: { days: number; after: string },
+): Promise<{ done: string[]; last: string | undefined }> {
+  const { rows } = await sql<{ id: string; isDone: boolean }>`
+    select o.id, ${isDone} as "isDone"
+      from (select id from orderwheel.orders
+             where id > ${after}::uuid and id < orderwheel.first_id(now() - make_interval(days => ${days}))
+             order by id
+             limit ${atATime}) o
+     order by o.id`.execute(db)
+  const done = rows.flatMap((row) => (row.isDone ? [row.id] : []))
+  return { done, last: rows.length < atATime ? undefined : rows.at(-1)?.id }
+}
+
+// Looked at once more when nobody can add a message any more: that takes a lock on the order. A hold that comes
+// later than this look is kept by the database, and the step is tried again without it.
+async function remove(tx: Tx, ids: readonly string[]): Promise<number> {
+  const { rows } = await sql<{ id: string }>`
+    select id from orderwheel.orders where id = any(${ids}::uuid[]) order by id for update skip locked`.execute(
+    tx,
+  )
+  const locked = rows.map(({ id }) => id)
+  const { numAffectedRows = 0n } = await sql`
+    delete from orderwheel.orders o where o.id = any(${locked}::uuid[]) and ${isDone}`.execute(tx)
+  return Number(numAffectedRows)
 }

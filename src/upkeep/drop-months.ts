@@ -6,7 +6,7 @@ import pg from 'pg'
 import type { Db, Tx } from '#database/open-database.ts'
 
 import { historyTables, monthStart } from './history-tables.ts'
-import { readPartitions } from './read-partitions.ts'
+import { type Partition, readPartitions } from './read-partitions.ts'
 
 export type Dropped =
   | { kind: 'dropped'; until: Date }
@@ -15,60 +15,83 @@ export type Dropped =
 
 /**
  * Drops the months of history that ended at least `keepMonths` months (1 or more) before this one began, oldest
- * first, up to the first that still has something open, a dead or uncertain delivery, or a held dead letter. Waits for the tables'
- * locks for 0.7 s at a time, five times; rejects when it cannot have them.
+ * first, up to the first that still has something open, a dead or uncertain delivery, a held dead letter, or a message
+ * in the outbox. Reads that whole month to find out. Waits for the tables' locks for 0.7 s at a time, five times;
+ * rejects when it cannot have them.
  */
 export async function dropMonths(db: Db, keepMonths: number): Promise<Dropped[]> {
   const dropped: Dropped[] = []
   for (;;) {
-    const result = await patiently(() =>
-      db.transaction().execute((tx) => dropOldest(tx, keepMonths)),
-    )
-    if (result) dropped.push(result)
-    if (result?.kind !== 'dropped') return dropped
+    const month = await oldestMonth(db, keepMonths)
+    if (!month) return dropped
+    const { until } = month
+    const reason = (await whyKept(db, until)) ?? (await dropPatiently(db, month))
+    if (reason !== undefined) return [...dropped, { kind: 'kept', until, reason }]
+    dropped.push({ kind: 'dropped', until })
   }
 }
 
-async function dropOldest(tx: Tx, keepMonths: number): Promise<Dropped | undefined> {
-  const { rows } = await sql<{ now: Date }>`
-    select now() as now, set_config('lock_timeout', '700ms', true),
-           pg_advisory_xact_lock(hashtext('orderwheel'), hashtext('upkeep'))`.execute(tx)
-  const partitions = await readPartitions(tx)
+type Month = { until: Date; partitions: Partition[] }
+
+async function oldestMonth(db: Db, keepMonths: number): Promise<Month | undefined> {
+  const { rows } = await sql<{ now: Date }>`select now() as now`.execute(db)
+  const partitions = await readPartitions(db)
   const until = partitions[0]?.until
   if (!until || !rows[0] || until > monthStart(rows[0].now, -keepMonths)) return undefined
-  const reason = await whyKept(tx, until)
-  if (reason !== undefined) return { kind: 'kept', until, reason }
-  // All at once, in the order in which everybody locks them: a partition is dropped under its whole's lock.
-  const whole = historyTables.map((table) => sql.raw(`orderwheel.${table}`))
-  await sql`lock table ${sql.join(whole)} in access exclusive mode`.execute(tx)
-  for (const { name } of partitions.filter((one) => one.until.getTime() === until.getTime()))
-    await sql`drop table ${sql.table(`orderwheel.${name}`)}`.execute(tx)
-  await sql`insert into orderwheel.dropped_history (until) values (${until}) on conflict do nothing`.execute(
-    tx,
-  )
-  return { kind: 'dropped', until }
+  return { until, partitions: partitions.filter((one) => one.until.getTime() === until.getTime()) }
 }
 
-async function whyKept(tx: Tx, until: Date): Promise<string | undefined> {
+// What is done with stays so, but for a message that waits in the outbox: see whyStillKept.
+async function whyKept(db: Db, until: Date): Promise<string | undefined> {
   const before = sql`message_id < orderwheel.first_id(${until})`
   const { rows } = await sql<{ undone: string | null; held: boolean }>`
     select (select state from orderwheel.deliveries
              where ${before} and (settled_at is null or state in ('dead', 'uncertain')) limit 1) as undone,
            exists (select from orderwheel.dead_letters where ${before} and held_at is not null) as held`.execute(
-    tx,
+    db,
   )
   if (rows[0]?.undone) return `a delivery of that time is ${rows[0].undone}`
   return rows[0]?.held ? 'a dead letter of that time is held' : undefined
 }
 
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
+async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
+  const { rows } = await sql<{ waits: boolean }>`
+    select exists (select from orderwheel.outbox where id < orderwheel.first_id(${until})) as waits`.execute(
+    tx,
+  )
+  return rows[0]?.waits ? 'a message of that time is in the outbox' : undefined
+}
+
+async function dropPatiently(db: Db, month: Month): Promise<string | undefined> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await work()
+      return await db.transaction().execute((tx) => drop(tx, month))
     } catch (error) {
       const isBusy = error instanceof pg.DatabaseError && /^(55P03|40P01)$/.test(error.code ?? '')
       if (!isBusy || tries === 5) throw error
       await setTimeout(1_000)
     }
   }
+}
+
+// All locks first, in the order in which everybody locks the tables: a partition is dropped under its whole's lock.
+// `only`: other months may be being vacuumed.
+async function drop(tx: Tx, { until, partitions }: Month): Promise<string | undefined> {
+  await sql`set local lock_timeout = '700ms'`.execute(tx)
+  const locked = historyTables.flatMap((table) => [
+    table,
+    ...partitions.filter((one) => one.table === table).map(({ name }) => name),
+  ])
+  for (const table of locked)
+    await sql`lock table only ${sql.table(`orderwheel.${table}`)} in access exclusive mode`.execute(
+      tx,
+    )
+  const reason = await whyStillKept(tx, until)
+  if (reason !== undefined) return reason
+  for (const { name } of partitions)
+    await sql`drop table ${sql.table(`orderwheel.${name}`)}`.execute(tx)
+  await sql`insert into orderwheel.dropped_history (until) values (${until}) on conflict do nothing`.execute(
+    tx,
+  )
+  return undefined
 }

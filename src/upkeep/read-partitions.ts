@@ -8,7 +8,7 @@ export type Partition = { table: HistoryTable; name: string; until: Date }
 
 /** The partitions of the history, oldest first. A partition somebody attached by hand counts as well. */
 export async function readPartitions(db: Db): Promise<Partition[]> {
-  const { rows } = await sql<{ table: HistoryTable; name: string; until: string }>`
+  const { rows } = await sql<{ table: HistoryTable; name: string; until: string | null }>`
     select p.relname as "table", c.relname as name,
            substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''([0-9a-f-]{36})''\\)') as until
       from pg_inherits i
@@ -17,7 +17,10 @@ export async function readPartitions(db: Db): Promise<Partition[]> {
      where p.relnamespace = 'orderwheel'::regnamespace and p.relname = any(${[...historyTables]}::text[])
        and not i.inhdetachpending
      order by until`.execute(db)
-  return rows.map(({ until, ...partition }) => ({ ...partition, until: timeOf(until) }))
+  // One without an end, such as a default partition that somebody made, is nobody's month.
+  return rows.flatMap(({ until, ...partition }) =>
+    until === null ? [] : [{ ...partition, until: timeOf(until) }],
+  )
 }
 
 // A bound is the first id of a month; its first 48 bits are the month's first millisecond.

@@ -197,6 +197,22 @@ test('shared limits come to a database with a history: what is open is counted a
   expect(await place()).toEqual(before)
 })
 
+test('a view that somebody built upon the history is not left behind with the oldest rows', async () => {
+  const all = await readMigrations()
+  const before = all.filter(({ name }) => name < '0012')
+  await migrateDatabase(database.connection, log, { migrations: before })
+  await sql`create view public.my_report as select target from orderwheel.deliveries`.execute(
+    database.db,
+  )
+
+  await expect(migrateDatabase(database.connection, log)).rejects.toThrow(
+    /make it again afterwards: view my_report/,
+  )
+
+  await sql`drop view public.my_report`.execute(database.db)
+  expect(await migrateDatabase(database.connection, log)).toContain('0012-history-by-month.sql')
+})
+
 test('everything in the schema says what it is for: tables, columns, indexes, rules, functions, the role', async () => {
   await migrateDatabase(database.connection, log)
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { readOrder } from '#orders/read-order.ts'
@@ -6,9 +7,12 @@ import { giveUp } from '#targets/outcome.ts'
 import { addMonths } from '#upkeep/add-months.ts'
 import { deleteOldOrders } from '#upkeep/delete-old-orders.ts'
 import { dropMonths } from '#upkeep/drop-months.ts'
+import { forgetOldReplays } from '#upkeep/forget-old-rows.ts'
 import { historyTables, monthName, monthStart } from '#upkeep/history-tables.ts'
 import { readPartitions } from '#upkeep/read-partitions.ts'
+import { startUpkeep } from '#upkeep/run-upkeep.ts'
 
+import { eventually } from '../support/eventually.ts'
 import { beginMonthsAgo, placeOrderMonthsAgo } from '../support/past-months.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 
@@ -195,6 +199,85 @@ test('an application that makes ids of another kind is told at once', async () =
   ).rejects.toThrow('outbox_id_is_uuidv7')
 })
 
+test('a month whose message still waits in the outbox stays, or nobody could be told of it any more', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  await placeOrderMonthsAgo(shop.db, 4)
+
+  expect((await dropMonths(shop.db, 3)).at(-1)).toEqual({
+    kind: 'kept',
+    until: monthStart(new Date(), -3),
+    reason: 'a message of that time is in the outbox',
+  })
+  await deliverAll()
+  expect(await dropMonths(shop.db, 3)).toHaveLength(1)
+})
+
+test('what was dead is gone with its order, also when its month went first', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+  refused.add(orderId)
+  await deliverAll()
+  await skip(orderId)
+
+  expect((await dropMonths(shop.db, 3)).at(-1)?.kind).toBe('dropped')
+  expect(await deleteOldOrders(shop.db, { days: 60, signal: new AbortController().signal })).toBe(1)
+
+  const { rows } = await sql`select from orderwheel.dead_letters`.execute(shop.db)
+  expect(rows).toEqual([])
+})
+
+test('nobody deletes an order whose dead letter is held, by whatever way', async () => {
+  const { orderId } = await shop.placeOrder()
+  refused.add(orderId)
+  await deliverAll()
+  await skip(orderId)
+  await sql`
+    update orderwheel.dead_letters set held_at = now(), held_by = 'eva', hold_reason = 'court'`.execute(
+    shop.db,
+  )
+
+  await expect(
+    sql`delete from orderwheel.orders where id = ${orderId}`.execute(shop.db),
+  ).rejects.toThrow(/is held since .*: court/)
+  expect(await ordersLeft()).toEqual([orderId])
+})
+
+test('replays that ended long ago are forgotten with their lists, others stay', async () => {
+  await sql`
+    insert into orderwheel.replays (filter, requested_by, state, finished_at)
+    values ('{}', 'eva', 'finished', now() - interval '91 days'), ('{}', 'eva', 'finished', now() - interval '89 days'),
+           ('{}', 'eva', 'running', null)`.execute(shop.db)
+  await sql`
+    insert into orderwheel.replay_items (replay_id, position, letter_id)
+    select id, n, uuidv7() from orderwheel.replays, generate_series(1, 12000) n`.execute(shop.db)
+
+  await forgetOldReplays(shop.db, 90)
+
+  const { rows } = await sql<{ replays: number; items: number }>`
+    select (select count(*) from orderwheel.replays)::int as replays,
+           (select count(*) from orderwheel.replay_items)::int as items`.execute(shop.db)
+  expect(rows).toEqual([{ replays: 2, items: 24_000 }])
+})
+
+test('upkeep that fails at one thing does the others', async () => {
+  const lines: unknown[] = []
+  const log = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) })
+  await sql`drop table orderwheel.messages cascade`.execute(shop.db)
+  await sql`
+    insert into orderwheel.target_changes (target, at, change, who)
+    values ('erp', now() - interval '91 days', 'paused', 'eva')`.execute(shop.db)
+  const retention = { ordersDays: null, historyMonths: null, auditDays: null, replaysDays: null }
+
+  const upkeep = startUpkeep({ db: shop.db, log, retention: { ...retention, changesDays: 90 } })
+
+  await eventually(async () => {
+    const { rows } = await sql`select from orderwheel.target_changes`.execute(shop.db)
+    return rows.length === 0
+  })
+  await upkeep.stop()
+  expect(lines).toMatchObject([{ msg: 'upkeep failed, trying again' }])
+})
+
 async function deliverAll() {
   await shop.relay()
   const worker = shop.startWorker()
@@ -210,4 +293,14 @@ async function pauseErp() {
 async function ordersLeft(): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`select id from orderwheel.orders`.execute(shop.db)
   return rows.map(({ id }) => id).sort()
+}
+
+/** As an operator who decided: not told, and nothing waits for it. */
+async function skip(orderId: string) {
+  await sql`
+    update orderwheel.dead_letters set resolution = 'discarded', resolved_at = now()
+     where order_id = ${orderId}`.execute(shop.db)
+  await sql`update orderwheel.deliveries set state = 'skipped' where order_id = ${orderId}`.execute(
+    shop.db,
+  )
 }

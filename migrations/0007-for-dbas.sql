@@ -55,8 +55,6 @@ comment on function orderwheel.without_person(text, jsonb) is 'A reason without 
 
 -- Whom somebody asked to forget -------------------------------------------------------------------------------------
 
-alter table orderwheel.orders add column forgotten_at timestamptz;
-comment on column orderwheel.orders.forgotten_at is 'When the personal data in it was removed (orderwheel forget); null: it was not.';
 comment on column orderwheel.orders.document is 'The order as sent. Holds personal data, until it is forgotten.';
 comment on column orderwheel.orders.fingerprint is 'SHA-256 of the body (keys sorted), to tell a repeated request from a key used twice. Stays when the order is forgotten.';
 comment on table  orderwheel.orders is 'What the storefront sent, validated, stored once, never rewritten but by orderwheel forget. Kept until you delete it.';
