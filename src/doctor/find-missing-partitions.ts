@@ -24,11 +24,14 @@ function examineTable(
   partitions: readonly Partition[],
   now: Date,
 ): Finding[] {
-  const ends = new Set(
-    partitions.filter((one) => one.table === table).map(({ until }) => until.getTime()),
-  )
+  const ends = partitions.filter((one) => one.table === table).map(({ until }) => until.getTime())
+  // The oldest may hold several months: all that there was when history was first kept in months.
+  const oldest = ends[0] ?? -Infinity
   const months = Array.from({ length: monthsAhead + 1 }, (_, ahead) => monthStart(now, ahead))
-  const missing = months.filter((month) => !ends.has(monthStart(month, 1).getTime()))
+  const missing = months.filter((month) => {
+    const end = monthStart(month, 1).getTime()
+    return end > oldest && !ends.includes(end)
+  })
   if (missing.length === 0) return []
   const isSoon = missing.some((month) => month <= monthStart(now, 1))
   return [

@@ -83,6 +83,10 @@ function listTasks(
       if (orders > 0) log.info({ orders }, 'old orders deleted')
     },
     async () => {
+      const letters = await forgetOldLetters(db, signal)
+      if (letters > 0) log.info({ letters }, 'closed dead letters deleted')
+    },
+    async () => {
       if (changesDays !== null) await forgetOldChanges(db, changesDays)
     },
     async () => {

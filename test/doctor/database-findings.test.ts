@@ -7,6 +7,7 @@ import { addMonths } from '#upkeep/add-months.ts'
 
 import { diagnose, findOnly } from '../support/diagnose.ts'
 import { eventually } from '../support/eventually.ts'
+import { beginMonthsAgo } from '../support/past-months.ts'
 import { findPgBouncer, startPgBouncer } from '../support/start-pgbouncer.ts'
 import { onServer, testDatabase, type TestDatabase } from '../support/test-database.ts'
 
@@ -200,6 +201,7 @@ test('a role with few rights is told what it could not see', async () => {
 })
 
 test('partitions that nobody added ahead are found, before they are missed', async () => {
+  await beginMonthsAgo(database.db, 0)
   await database.pool.query(`
     do $$ declare newest regclass; begin
       for newest in
