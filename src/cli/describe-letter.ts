@@ -33,7 +33,10 @@ function describeHold({ held }: LetterReport): string[] {
 }
 
 function describeEdit({ id, delivery }: LetterReport): string[] {
-  return delivery.isEdited ? [`What is sent was edited: orderwheel dead-letters request ${id}`] : []
+  if (!delivery.isEdited) return []
+  return [
+    `Its request was edited (orderwheel dead-letters request ${id}): replay ${id} --edit begins with that`,
+  ]
 }
 
 function describeAttempt(attempt: LetterAttempt): string[] {

@@ -43,7 +43,8 @@ export async function letEdit(how: How, context: Context): Promise<ReplayLetters
       : await readEditedFile(file)
   const read = request.editing.read(edited.text, request.format)
   if ('mistake' in read) throw refuse(read.mistake, id, edited)
-  if (edited.text === request.text) {
+  // What was edited once is sent again only when somebody asks for it.
+  if (edited.text === request.text && !request.isEdited) {
     await edited.forget()
     context.warn('It is as it was: nothing was changed, and nothing is replayed.')
     return undefined

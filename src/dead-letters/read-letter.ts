@@ -11,7 +11,7 @@ export type LetterReport = LetterSummary & {
   delivery: {
     /** Null: it is gone with its month of history. */
     state: DeliveryState | null
-    /** An operator wrote what is sent. Not what: it names people, and who may read this may not read that. */
+    /** An operator wrote another request. Not what: it names people, and who may read this may not read that. */
     isEdited: boolean
   }
   /** What was asked to be done with it along with others, the oldest first. */

@@ -6,7 +6,7 @@ import { readTold } from '#deliveries/claim-deliveries.ts'
 import type { RequestEditing, RequestFormat } from '#targets/edit-request.ts'
 import type { Target } from '#targets/target.ts'
 
-/** The request that a dead letter's target would be sent. */
+/** The request that a dead letter's target would be sent, or was sent after somebody edited it. */
 export type LetterRequest = {
   kind: 'request'
   target: string

@@ -35,7 +35,8 @@ export type Requested =
 
 /**
  * Writes the list of the open dead letters that are meant now, oldest first, and the replay that works it off. What
- * comes later is not in it, nor is what another running replay has in its list. Call `announceReplay` after the
+ * comes later is not in it, nor is what another running replay has in its list. What somebody once edited to be sent
+ * instead is not sent: for that, call `writeEdited` afterwards, for a list of one. Call `announceReplay` after the
  * commit.
  */
 export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Requested> {
@@ -66,9 +67,22 @@ export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Req
     select r.id, r.total, (select count(*)::int from meant) as matching
       from (select) one left join replay r on true`.execute(tx)
   const [row] = rows
-  if (row?.id) return { kind: 'requested', id: row.id, total: row.total }
+  if (row?.id) {
+    const { id, total } = row
+    if (total === 1) await dropEdit(tx, id)
+    return { kind: 'requested', id, total }
+  }
   if (row?.matching) return { kind: 'too-many' }
   return { kind: 'nothing', ...(await whyNothing(tx, filter)) }
+}
+
+// Of a replay that was cancelled, or whose delivery died again. In longer lists nothing is edited: see workOff.
+async function dropEdit(tx: Tx, replayId: string): Promise<void> {
+  await sql`
+    update orderwheel.deliveries d set edited = null
+      from orderwheel.replay_items i join orderwheel.dead_letters l on l.id = i.letter_id
+     where i.replay_id = ${replayId}::uuid and d.message_id = l.message_id and d.target = l.target
+       and d.state = 'dead' and d.edited is not null`.execute(tx)
 }
 
 /** Wakes whoever works replays off. Losing it is harmless: they look by themselves. */

@@ -36,7 +36,7 @@ export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<W
   await closeLetters(tx, taken, open)
   const targets =
     taken.action === 'replay'
-      ? await reviveDeliveries(tx, boss, open)
+      ? await reviveDeliveries(tx, boss, { dead: open, edits: editsOf(taken) })
       : await skipDeliveries(tx, boss, open)
   const waiting = taken.action === 'replay' ? await findWaiting(tx, taken) : new Set()
   const done = open.map(({ position }) => ({
@@ -44,6 +44,11 @@ export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<W
     note: waiting.has(position) ? 'It waits for what its order has to be told first.' : null,
   }))
   return { done, refused, targets }
+}
+
+/** What was edited is for the list it was asked for with, which is one of one: see requestReplay. */
+function editsOf({ total }: TakenReplay): 'sent' | 'dropped' {
+  return total === 1 ? 'sent' : 'dropped'
 }
 
 async function findOrders(tx: Tx, { id, positions }: TakenReplay): Promise<string[]> {

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto'
+
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
@@ -16,7 +18,8 @@ export type EditRequest = {
 
 /**
  * Keeps what an operator wrote, to be sent instead of what the configuration makes of the order, until the delivery
- * is delivered. Before and after go to the audit log, in the order's story. False: the letter is not open any more.
+ * is delivered, dies again and is replayed without it, or is given up. That it was goes to the audit log, in the
+ * order's story. False: the letter is not open any more.
  */
 export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
   const { letterId, request, text, edited, who, reason } = edit
@@ -27,9 +30,13 @@ export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
        and d.message_id = l.message_id and d.target = l.target and d.state = 'dead'`.execute(tx)
   if (numAffectedRows !== 1n) return false
   const { target, messageId, orderId } = request
-  // Objects: that is how they are known for what they are when a person is to be forgotten.
-  const before = { text: request.text }
-  const details = { target, messageId, letterId, before, after: { text } }
+  const details = {
+    target,
+    messageId,
+    letterId,
+    before: proofOf(request.text),
+    after: proofOf(text),
+  }
   await tx
     .insertInto('orderwheel.audit_log')
     .values({
@@ -41,4 +48,9 @@ export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
     })
     .execute()
   return true
+}
+
+// Not the text, which names people: the audit log is kept for longer than the order. Who has it can prove what it was.
+function proofOf(text: string): { length: number; sha256: string } {
+  return { length: text.length, sha256: hash('sha256', text) }
 }

@@ -25,17 +25,18 @@ export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<v
 /**
  * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. One that has
  * something in its way, an earlier message of its order for the same target say, waits for that first. Answers the
- * targets that got jobs.
+ * targets that got jobs. `edits`: what somebody wrote to be sent instead (deliveries.edited).
  */
 export async function reviveDeliveries(
   tx: Tx,
   boss: Boss,
-  dead: readonly DeadDelivery[],
+  { dead, edits }: { dead: readonly DeadDelivery[]; edits: 'sent' | 'dropped' },
 ): Promise<string[]> {
   if (dead.length === 0) return []
   await sql`
     update orderwheel.deliveries d
-       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0
+       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0,
+           edited = case when ${edits} = 'sent' then d.edited end
       from ${listed(dead)} where ${isListed}`.execute(tx)
   // Only now: of two that died, the later has to wait for the earlier.
   await sql`

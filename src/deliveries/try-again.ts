@@ -6,7 +6,8 @@ import { type JobToReplace, replaceJobs } from '#queues/replace-jobs.ts'
 
 /**
  * Gives a settled delivery, which must be locked, a job again and all its attempts: those it had are no longer
- * charged. One that may have reached its target is looked up there first, if the target has a lookup.
+ * charged. One that may have reached its target is looked up there first, if the target has a lookup, and is sent
+ * what was edited if anything was; a dead one is sent what the configuration makes of the order.
  */
 export async function tryAgain(
   tx: Tx,
@@ -18,6 +19,7 @@ export async function tryAgain(
   await sql`
     update orderwheel.deliveries
        set state = 'queued', settled_at = null, uncharged = attempts, lost_in_a_row = 0, last_fetch = ${lastFetch},
+           edited = case when ${before} = 'uncertain' then edited end,
            ask_first = ask_first or ${before === 'uncertain'}
      where message_id = ${job.messageId} and target = ${target}`.execute(tx)
 }

@@ -334,6 +334,21 @@ test('a list that was cancelled is, also when what was left of it could not be m
   ])
 })
 
+test.each([1, 2])(
+  'a list of %s sends nothing that was edited for another, whose replay was cancelled say',
+  async (count) => {
+    await placeDead(count)
+    await shop.pool.query(`update orderwheel.deliveries set edited = '{"sku": "IPOD-BLUE"}'`)
+    await askForReplay(shop)
+
+    expect(await workOffDue(shop)).toEqual({ done: count, refused: 0 })
+    const { rowCount } = await shop.pool.query(
+      `select from orderwheel.deliveries where edited is not null`,
+    )
+    expect(rowCount).toBe(0)
+  },
+)
+
 test('a second press of the same button finds nothing and says who was first', async () => {
   await placeDead(2)
   const id = await askForReplay(shop)

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,31 +69,40 @@ test('an operator corrects one request in an editor; it goes out under the first
       details: expect.objectContaining({
         target: 'erp',
         letterId,
-        before: { text: '{\n  "sku": "IPOD-GREEN",\n  "to": "Ada Lovelace"\n}' },
-        after: { text: '{\n  "sku":"IPOD-BLUE",\n  "to": "Ada Lovelace"\n}' },
+        before: proofOf('{\n  "sku": "IPOD-GREEN",\n  "to": "Ada Lovelace"\n}'),
+        after: proofOf('{\n  "sku":"IPOD-BLUE",\n  "to": "Ada Lovelace"\n}'),
       }),
     },
   ])
+  expect(JSON.stringify(rows)).not.toContain('Lovelace')
   const { output: story } = await run(config, 'order', orderId)
   expect(story).toMatch(/ erp {2}edited by \S+ — renamed in the ERP$/m)
 })
 
-test('what was edited lasts until it is delivered, also through another death', async () => {
+test('what was edited is there to be edited again after another death, and goes out only if asked for', async () => {
   let mended = false
-  const { letterId, config } = await openErp((body) => mended && body.includes('IPOD-BLUE'))
+  const { letterId, config } = await openErp(() => mended)
   await replayWith(config, letterId, '{"sku":"IPOD-BLUE"}')
   await eventually(async () => (await states()).erp === 'dead' && erp?.calls.length === 2)
-
-  mended = true
   const again = await findLetter()
   const shown = await run(config, 'dead-letters', 'request', again, '--json')
   expect(JSON.parse(shown.output)).toMatchObject({
     isEdited: true,
     text: '{\n  "sku": "IPOD-BLUE"\n}',
   })
-  await run(config, 'dead-letters', 'replay', again)
+
+  const kept = await run({ ...config, EDITOR: 'true' }, 'dead-letters', 'replay', again, '--edit')
+  expect(kept.output).toMatch(/^1 of 1 replayed/m)
+  await eventually(async () => (await states()).erp === 'dead' && erp?.calls.length === 3)
+  mended = true
+  await run(config, 'dead-letters', 'replay', await findLetter())
   await deliver()
-  expect(erp?.calls.map(({ body }) => body).slice(1)).toEqual(Array(2).fill('{"sku":"IPOD-BLUE"}'))
+  expect(erp?.calls.map(({ body }) => body.includes('IPOD-BLUE'))).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ])
 })
 
 test('what is no JSON is refused before anything changes, and the text is kept', async () => {
@@ -312,6 +322,10 @@ async function run(environment: Record<string, string>, ...args: string[]) {
     ...environment,
   })
   return { code: await process.ended, output: process.output() }
+}
+
+function proofOf(text: string) {
+  return { length: text.length, sha256: hash('sha256', text) }
 }
 
 async function findLetter(): Promise<string> {
