@@ -1,5 +1,5 @@
 import { OrderwheelError } from '#base/errors.ts'
-import { printableJson } from '#base/printable.ts'
+import { printable, printableJson } from '#base/printable.ts'
 import type { Tx } from '#database/open-database.ts'
 import { previewReplay } from '#dead-letters/preview-replay.ts'
 import { type ItemsWanted, readItems, type ReplayReport } from '#dead-letters/read-replays.ts'
@@ -57,7 +57,7 @@ export function replayLetters(given: ReplayLetters, context: Context): Promise<n
       )
     })
     if (requested.kind !== 'requested') {
-      warn(describeNothing(requested))
+      warn(printable(describeNothing(requested)))
       return 1
     }
     await announceReplay(queues.db, requested.id)
@@ -100,9 +100,13 @@ async function finish(
   const refused = report.refused === 0 ? [] : await readItems(queues.db, id, someRefused)
   if (json) print(printableJson({ ...report, refusedItems: refused }))
   else {
-    print(describeEnd(report))
+    print(printable(describeEnd(report)))
     for (const { letterId, externalId, result } of refused)
-      print(`Refused: ${letterId}${externalId === null ? '' : ` (order ${externalId})`}: ${result}`)
+      print(
+        printable(
+          `Refused: ${letterId}${externalId === null ? '' : ` (order ${externalId})`}: ${result}`,
+        ),
+      )
   }
   if (interrupted)
     warn(`It goes on without this command: orderwheel replays show ${id}, or cancel ${id}`)

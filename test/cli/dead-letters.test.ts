@@ -129,6 +129,16 @@ test.each([
   expect(code).toBe(2)
 })
 
+test('why there is nothing to replay is told without the control characters in it', async () => {
+  const { rows } = await database.pool.query<{ id: string }>(
+    `update orderwheel.dead_letters set comment = E'told\\x1b[2J'
+      where id = (select id from orderwheel.dead_letters where resolved_at is not null limit 1) returning id`,
+  )
+  const { code, output } = await run('replay', rows[0]?.id ?? '')
+  expect(output).toMatch(/It was discarded by .*: told\uFFFD\[2J\./)
+  expect(code).toBe(1)
+})
+
 test('an unknown target or letter is said', async () => {
   const target = await run('list', '--target', 'epr')
   expect(target).toMatchObject({ code: 1, output: expect.stringContaining('did you mean erp?') })
