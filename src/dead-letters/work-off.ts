@@ -100,21 +100,16 @@ async function closeLetters(
   items: readonly { letterId: string }[],
 ): Promise<void> {
   if (items.length === 0) return
-  await tx
-    .updateTable('orderwheel.dead_letters')
-    .set({
-      resolution: action === 'replay' ? 'replayed' : 'discarded',
-      resolved_at: sql<Date>`now()`,
-      resolved_by: who,
-      comment: reason,
-      replay_id: id,
-    })
-    .where(
-      'id',
-      'in',
-      items.map(({ letterId }) => letterId),
+  const ids = items.map(({ letterId }) => letterId)
+  await sql`
+    with closing as materialized ( -- in one order for everybody who locks several: see holdLetters
+      select id from orderwheel.dead_letters where id = any(${ids}::uuid[]) order by id for update
     )
-    .execute()
+    update orderwheel.dead_letters l
+       set resolution = ${action === 'replay' ? 'replayed' : 'discarded'}, resolved_at = now(),
+           resolved_by = ${who}, comment = ${reason}, replay_id = ${id}
+      from closing
+     where l.id = closing.id`.execute(tx)
 }
 
 /** The places of those that were replayed and have no job yet. */

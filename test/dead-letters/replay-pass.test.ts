@@ -7,6 +7,7 @@ import { replayPass } from '#dead-letters/replay-pass.ts'
 import { requestReplay } from '#dead-letters/request-replay.ts'
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { takeJobs } from '#queues/jobs.ts'
+import { readTimeline } from '#status/read-timeline.ts'
 
 import { openStuckShop, type StuckShop } from '../support/stuck-order.ts'
 import { askForReplay, workOffDue } from '../support/work-off-replays.ts'
@@ -55,6 +56,10 @@ test('a list of dead letters is worked off oldest first, and each has its job of
   expect(letters).toEqual([
     { resolution: 'replayed', resolved_by: 'ada', comment: 'mended', replay_id: id },
   ])
+  const timeline = await readTimeline(shop.db, orders[0]?.orderId ?? '')
+  expect(timeline.map(({ event }) => event)).toContain(
+    `dead letter replayed by ada in replay ${id}`,
+  )
   expect(await deadCopies()).toBe(0)
   const jobs = await fetchJobs('erp')
   expect(jobs.map((job) => job.id).sort()).toEqual(
