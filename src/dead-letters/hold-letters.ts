@@ -31,37 +31,63 @@ const batchSize = 10_000
 // Open letters, then closed ones, whose groups are in indexes of their own. What dies meanwhile is not held.
 async function changeHolds(db: Db, change: Change): Promise<number> {
   let changed = 0
-  for (const state of ['open', 'closed'] as const) {
-    for (let batch = batchSize; batch === batchSize; changed += batch) {
-      batch = await db.transaction().execute((tx) => changeBatch(tx, change, state))
+  try {
+    for (const state of ['open', 'closed'] as const) {
+      let after: string | null = '00000000-0000-0000-0000-000000000000'
+      while (after !== null) {
+        const step: Step = { state, after }
+        const done = await db.transaction().execute((tx) => changeBatch(tx, change, step))
+        changed += done.changed
+        after = done.last
+      }
     }
+    return changed
+  } catch (error) {
+    // It stays the error that it is, of a database that is not available say.
+    if (error instanceof Error && changed > 0)
+      error.message = `${sayDone(change, changed)} ${error.message}`
+    throw error
   }
-  return changed
 }
 
-async function changeBatch(tx: Tx, change: Change, state: 'open' | 'closed'): Promise<number> {
+function sayDone({ action }: Change, changed: number): string {
+  return `${changed} dead letters were ${action === 'hold' ? 'held' : 'released'}; repeat it for the rest.`
+}
+
+/** From the letter behind this id on: beginning anew, each step would pass over all that were changed before. */
+type Step = { state: 'open' | 'closed'; after: string }
+
+/** `last`: where the next step goes on; null: there is none. */
+async function changeBatch(
+  tx: Tx,
+  change: Change,
+  { state, after }: Step,
+): Promise<{ changed: number; last: string | null }> {
   const { filter, who, reason, action } = change
   const wasHeld = action === 'hold' ? sql`l.held_at is null` : sql`l.held_at is not null`
   const isHeld =
     action === 'hold'
       ? sql`held_at = now(), held_by = ${who}, hold_reason = ${reason}`
       : sql`held_at = null, held_by = null, hold_reason = null`
-  const { rows } = await sql<Changed>`
+  const { rows } = await sql<Changed & { last: string | null }>`
     with meant as materialized ( -- in one order for everybody who locks several
       select l.id from orderwheel.dead_letters l
-       where ${isInState(state)} and ${wasHeld} and ${isMeant(filter)}
+       where ${isInState(state)} and ${wasHeld} and ${isMeant(filter)} and l.id > ${after}::uuid
        order by l.id
        limit ${batchSize}
          for update
+    ), changed as (
+      update orderwheel.dead_letters l set ${isHeld}
+        from meant
+       where l.id = meant.id and ${wasHeld}
+      returning l.id, to_json(old.held_at) as at, old.held_by as by, old.hold_reason as reason
     )
-    update orderwheel.dead_letters l set ${isHeld}
-      from meant
-     where l.id = meant.id and ${wasHeld}
-    returning l.id, to_json(old.held_at) as at, old.held_by as by, old.hold_reason as reason`.execute(
-    tx,
-  )
-  if (rows.length > 0) await record(tx, change, rows)
-  return rows.length
+    select c.id, c.at, c.by, c.reason, s.last
+      from (select case when count(*) = ${batchSize} then (array_agg(id order by id desc))[1] end as last from meant) s
+      left join changed c on true`.execute(tx)
+  const changed = rows.filter(({ id }) => id !== null)
+  if (changed.length > 0) await record(tx, change, changed)
+  return { changed: changed.length, last: rows[0]?.last ?? null }
 }
 
 type Changed = { id: string; at: string | null; by: string | null; reason: string | null }

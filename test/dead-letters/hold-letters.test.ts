@@ -47,6 +47,19 @@ test('one letter is held and released, and the audit log says who, why, and what
   ])
 })
 
+test('when a later step fails, it is said how many were held before', async () => {
+  await database.pool.query(
+    `alter table orderwheel.dead_letters add constraint full_disk check (resolved_at is null or held_at is null) not valid`,
+  )
+  const filter = { target: 'erp' }
+  await expect(holdLetters(database.db, { filter, who: 'ada', reason: 'again' })).rejects.toThrow(
+    /^18000 dead letters were held; repeat it for the rest\. .*full_disk/,
+  )
+  await database.pool.query(`alter table orderwheel.dead_letters drop constraint full_disk`)
+  expect(await releaseLetters(database.db, { filter, who: 'ada', reason: 'again' })).toBe(18_000)
+  await database.pool.query(`delete from orderwheel.audit_log where reason = 'again'`)
+})
+
 test('all letters of a target are held, open and closed, in transactions that stay small', async () => {
   const filter = { target: 'erp' }
   const held = await holdLetters(database.db, { filter, who: 'ada', reason: 'audit' })
