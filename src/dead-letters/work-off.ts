@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
 import {
@@ -23,9 +24,10 @@ export type WorkedOff = {
 
 /** Replays or discards the dead letters at these places of a replay's list, as far as nobody else decided on them. */
 export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<WorkedOff> {
-  await lockOrders(tx, await findOrders(tx, taken))
+  const orderIds = await findOrders(tx, taken)
+  await lockOrders(tx, orderIds)
   // A statement of its own, after the lock: it sees what was decided while we waited for it.
-  const items = (await readItems(tx, taken)).map((item) => ({
+  const items = (await readItems(tx, taken, orderIds)).map((item) => ({
     ...item,
     refusal: findRefusal(item, taken.action),
   }))
@@ -38,7 +40,7 @@ export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<W
     taken.action === 'replay'
       ? await reviveDeliveries(tx, boss, { dead: open, edits: editsOf(taken) })
       : await skipDeliveries(tx, boss, open)
-  const waiting = taken.action === 'replay' ? await findWaiting(tx, taken) : new Set()
+  const waiting = taken.action === 'replay' ? await findWaiting(tx, taken, orderIds) : new Set()
   const done = open.map(({ position }) => ({
     position,
     note: waiting.has(position) ? 'It waits for what its order has to be told first.' : null,
@@ -69,7 +71,7 @@ type Item = DeadDelivery & {
   closed: ClosedLetter | null
 }
 
-async function readItems(tx: Tx, { id, positions }: TakenReplay) {
+async function readItems(tx: Tx, { id, positions }: TakenReplay, orderIds: readonly string[]) {
   const { rows } = await sql<Item & { resolvedAt: Date | null; resolvedBy: string | null }>`
     select i.position, i.letter_id as "letterId", l.message_id as "messageId", l.target,
            l.order_id as "orderId", d.state, ${hasQueue(sql.ref('l.target'))} as "hasQueue",
@@ -79,6 +81,7 @@ async function readItems(tx: Tx, { id, positions }: TakenReplay) {
       from orderwheel.replay_items i
       left join orderwheel.dead_letters l on l.id = i.letter_id
       left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
+                                       and ${sinceOrders('d.message_id', orderIds)}
      where i.replay_id = ${id} and i.position = any(${positions}::int[])
      order by i.position`.execute(tx)
   return rows
@@ -113,14 +116,17 @@ async function closeLetters(
 }
 
 /** The places of those that were replayed and have no job yet. */
-async function findWaiting(tx: Tx, { id, positions }: TakenReplay): Promise<Set<number>> {
+async function findWaiting(
+  tx: Tx,
+  { id, positions }: TakenReplay,
+  orderIds: readonly string[],
+): Promise<Set<number>> {
   const { rows } = await sql<{ position: number }>`
     select i.position
       from orderwheel.replay_items i
       join orderwheel.dead_letters l on l.id = i.letter_id and l.replay_id = i.replay_id
       join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
-     where i.replay_id = ${id} and i.position = any(${positions}::int[]) and d.state = 'waiting'`.execute(
-    tx,
-  )
+     where i.replay_id = ${id} and i.position = any(${positions}::int[]) and d.state = 'waiting'
+       and ${sinceOrders('d.message_id', orderIds)}`.execute(tx)
   return new Set(rows.map(({ position }) => position))
 }

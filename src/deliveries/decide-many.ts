@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders, withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import type { Boss } from '#queues/open-boss.ts'
 import { unburyJobs } from '#queues/replace-jobs.ts'
@@ -15,9 +16,11 @@ export type DeadDelivery = { messageId: string; target: string; orderId: string 
  * to wait for.
  */
 export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<void> {
+  if (orderIds.length === 0) return
   await sql`
     select from orderwheel.deliveries
      where order_id = any(${[...new Set(orderIds)]}::uuid[]) and state not in ${toldEnough}
+       and ${sinceOrders('message_id', orderIds)}
      order by message_id, target
        for update`.execute(tx)
 }
@@ -37,12 +40,13 @@ export async function reviveDeliveries(
     update orderwheel.deliveries d
        set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0,
            edited = case when ${edits} = 'sent' then d.edited end
-      from ${listed(dead)} where ${isListed}`.execute(tx)
+      from ${listed(dead)} where ${isListed(dead)}`.execute(tx)
   // Only now: of two that died, the later has to wait for the earlier.
   await sql`
     update orderwheel.deliveries b set awaited = true
       from orderwheel.deliveries d, ${listed(dead)}
-     where ${isListed} and not b.awaited and ${inTheWayOf('d')}`.execute(tx)
+     where ${isListed(dead)} and not b.awaited and ${inTheWayOf('d')}
+       and ${sinceOrders('b.message_id', orderIdsOf(dead))}`.execute(tx)
   return releaseWaiting(tx, boss, orderIdsOf(dead))
 }
 
@@ -55,7 +59,7 @@ export async function skipDeliveries(
   if (dead.length === 0) return []
   await sql`
     update orderwheel.deliveries d set state = 'skipped', settled_at = now(), edited = null
-      from ${listed(dead)} where ${isListed}`.execute(tx)
+      from ${listed(dead)} where ${isListed(dead)}`.execute(tx)
   for (const [queue, skipped] of Map.groupBy(dead, ({ target }) => target))
     await unburyJobs(tx, boss, { queue, ids: skipped.map(({ messageId }) => messageId) })
   return releaseWaiting(tx, boss, orderIdsOf(dead))
@@ -67,7 +71,10 @@ function listed(dead: readonly DeadDelivery[]) {
   return sql`unnest(${messageIds}::uuid[], ${targets}::text[]) as listed(message_id, target)`
 }
 
-const isListed = sql`d.message_id = listed.message_id and d.target = listed.target`
+function isListed(dead: readonly DeadDelivery[]) {
+  const messageIds = dead.map(({ messageId }) => messageId)
+  return sql`d.message_id = listed.message_id and d.target = listed.target and ${withinIds('d.message_id', messageIds)}`
+}
 
 function orderIdsOf(dead: readonly DeadDelivery[]): string[] {
   return [...new Set(dead.map(({ orderId }) => orderId))]

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { withinIds } from '#database/id-bounds.ts'
 import type { Db } from '#database/open-database.ts'
 
 import type { ClaimedDelivery } from './claim-deliveries.ts'
@@ -14,6 +15,11 @@ export async function markActive(
   db: Db,
   { target, worker, calls }: { target: string; worker: string; calls: readonly CallToMark[] },
 ): Promise<void> {
+  if (calls.length === 0) return
+  const within = withinIds(
+    'd.message_id',
+    calls.map(({ delivery }) => delivery.messageId),
+  )
   const now = performance.now()
   const marked = calls.map(({ delivery, begunAt }) => ({
     message_id: delivery.messageId,
@@ -26,12 +32,13 @@ export async function markActive(
         as m(message_id uuid, attempts int, ago float8)
     ), locked as materialized ( -- in the order in which everybody locks deliveries
       select m.* from marked m join orderwheel.deliveries d on d.message_id = m.message_id and d.target = ${target}
+       where ${within}
        order by d.message_id
          for update of d
     )
     update orderwheel.deliveries d
        set state = 'active', worker = ${worker}, started_at = now() - make_interval(secs => l.ago)
       from locked l
-     where d.message_id = l.message_id and d.target = ${target}
+     where d.message_id = l.message_id and d.target = ${target} and ${within}
        and d.state in ('queued', 'retrying', 'active') and d.attempts = l.attempts`.execute(db)
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { lostAfterSeconds } from '#base/lost-after.ts'
 
@@ -21,6 +22,7 @@ export async function recordAbandoned(
     last_fetch: job.retryCount - 1,
     lost_in_a_row: lostInARow,
   }))
+  const ids = claimed.map(({ messageId }) => messageId)
   await sql`
     with found as materialized (
       select * from json_to_recordset(${JSON.stringify(found)}::json)
@@ -30,9 +32,11 @@ export async function recordAbandoned(
              -- of a call that was shown as active: one that was recorded began when the delivery says
              case when d.state = 'active' or not exists (
                     select from orderwheel.delivery_attempts a
-                     where a.message_id = d.message_id and a.target = d.target and a.started_at >= d.started_at)
+                     where a.message_id = d.message_id and a.target = d.target and a.started_at >= d.started_at
+                       and ${withinIds('a.message_id', ids)})
                   then d.started_at end as started_at
         from found f join orderwheel.deliveries d on d.message_id = f.message_id and d.target = ${target}
+       where ${withinIds('d.message_id', ids)}
        order by d.message_id
          for update of d
     ), counted as (
@@ -40,7 +44,7 @@ export async function recordAbandoned(
          set attempts = f.attempts, last_fetch = f.last_fetch, lost_in_a_row = f.lost_in_a_row, ask_first = true,
              state = case when d.state = 'active' then 'retrying' else d.state end
         from found f
-       where d.message_id = f.message_id and d.target = ${target}
+       where d.message_id = f.message_id and d.target = ${target} and ${withinIds('d.message_id', ids)}
     )
     insert into orderwheel.delivery_attempts
            (message_id, target, number, started_at, outcome, reason, worker)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { withinIds } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import { rescueJobs } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
@@ -45,22 +46,26 @@ async function endActive(
   tx: Tx,
   rescued: ReadonlyMap<string, readonly string[]>,
 ): Promise<{ target: string; worker: string | null }[]> {
-  if (rescued.size === 0) return []
   const lost = [...rescued].flatMap(([target, ids]) =>
     ids.map((id) => ({ message_id: id, target })),
+  )
+  if (lost.length === 0) return []
+  const within = withinIds(
+    'd.message_id',
+    lost.map(({ message_id }) => message_id),
   )
   const { rows } = await sql<{ target: string; worker: string | null }>`
     with locked as materialized ( -- in the order in which everybody locks deliveries
       select d.message_id, d.target
         from json_to_recordset(${JSON.stringify(lost)}::json) as l(message_id uuid, target text)
         join orderwheel.deliveries d using (message_id, target)
-       where d.state = 'active'
+       where d.state = 'active' and ${within}
        order by d.message_id, d.target
          for update of d
     )
     update orderwheel.deliveries d set state = 'retrying'
       from locked l
-     where d.message_id = l.message_id and d.target = l.target and d.state = 'active'
+     where d.message_id = l.message_id and d.target = l.target and d.state = 'active' and ${within}
     returning d.target, d.worker`.execute(tx)
   return rows
 }

@@ -33,7 +33,7 @@ insert into orderwheel.dead_letters (message_id, target, order_id, reason, attem
 select l.message_id, $1, l.order_id, l.reason,
        (select jsonb_agg(to_jsonb(a) - 'message_id' - 'target' order by a.number)
           from orderwheel.delivery_attempts a
-         where a.message_id = l.message_id and a.target = $2)
-  from json_to_recordset($3::json)
+         where a.message_id = l.message_id and a.target = $2 and "a"."message_id" between $3::uuid and $4::uuid)
+  from json_to_recordset($5::json)
     as l(message_id uuid, order_id uuid, reason text)
-  join orderwheel.deliveries d on d.message_id = l.message_id and d.target = $4 -- its order may be deleted;
+  join orderwheel.deliveries d on d.message_id = l.message_id and d.target = $6 and "d"."message_id" between $7::uuid and $8::uuid -- its order may be deleted;
