@@ -47,46 +47,61 @@ export type PreviewTarget = {
 
 /** Counts what a replay or a discard would get, where it would go, and whether that is being called. */
 export async function previewReplay(db: Db, filter: LetterFilter): Promise<Preview> {
-  const found = await readGroups(db, filter)
-  const perTarget = Map.groupBy(found, ({ group }) => group.target)
-  const targets = await readTargets(db, [...perTarget.keys()])
+  const { groups, perTarget } = await countLetters(db, filter)
+  const targets = await readTargets(
+    db,
+    perTarget.map(({ target }) => target),
+  )
+  const counted = new Map(perTarget.map((one) => [one.target, one.deadLetters]))
   return {
-    total: sumOf(found, ({ group }) => group.deadLetters),
-    listed: sumOf(found, ({ listed }) => listed),
+    total: sumOf(perTarget.map(({ deadLetters }) => deadLetters)),
+    listed: sumOf(perTarget.map(({ listed }) => listed)),
     closed: filter.ids ? await countClosed(db, filter) : 0,
-    held: sumOf(found, ({ held }) => held),
-    groups: found
-      .map(({ group }) => group)
-      .filter(({ deadLetters }) => deadLetters > 0)
-      .slice(0, 100),
-    targets: targets.map((target) => ({
-      ...target,
-      deadLetters: sumOf(perTarget.get(target.target) ?? [], ({ group }) => group.deadLetters),
-    })),
+    held: sumOf(perTarget.map(({ held }) => held)),
+    groups,
+    targets: targets.map((one) => ({ ...one, deadLetters: counted.get(one.target) ?? 0 })),
   }
 }
 
-function sumOf(found: readonly Found[], count: (one: Found) => number): number {
-  return found.reduce((sum, one) => sum + count(one), 0)
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, one) => sum + one, 0)
 }
 
-type Found = { group: PreviewGroup; listed: number; held: number }
+const mostGroups = 100
 
-async function readGroups(db: Db, filter: LetterFilter): Promise<Found[]> {
-  const { rows } = await sql<PreviewGroup & { listed: number; held: number }>`
-    select target, group_id as "groupId", min(status) as status, min(error) as error,
-           (count(*) filter (where not is_listed))::int as "deadLetters",
-           (count(*) filter (where is_listed))::int as listed,
-           (count(held_at) filter (where not is_listed))::int as held,
-           min(died_at) as "firstAt", max(died_at) as "lastAt"
-      from (select l.target, l.group_id, l.status, coalesce(l.code, l.failure) as error, l.held_at, l.died_at,
-                   ${isListed} as is_listed
-              from orderwheel.dead_letters l
-             where l.resolved_at is null and ${isMeant(filter)}
-            offset 0) l
-     group by target, group_id
-     order by count(*) desc, target, group_id`.execute(db)
-  return rows.map(({ listed, held, ...group }) => ({ listed, held, group }))
+type TargetCount = { target: string; deadLetters: number; listed: number; held: number }
+type Row = TargetCount & (PreviewGroup | { groupId: null })
+
+// Targets are few, groups may be as many as letters: of those only what is shown leaves the database.
+async function countLetters(
+  db: Db,
+  filter: LetterFilter,
+): Promise<{ groups: PreviewGroup[]; perTarget: TargetCount[] }> {
+  const { rows } = await sql<Row>`
+    with groups as materialized (
+      select target, group_id as "groupId", min(status) as status, min(error) as error,
+             (count(*) filter (where not is_listed))::int as "deadLetters",
+             (count(*) filter (where is_listed))::int as listed,
+             (count(held_at) filter (where not is_listed))::int as held,
+             min(died_at) as "firstAt", max(died_at) as "lastAt"
+        from (select l.target, l.group_id, l.status, coalesce(l.code, l.failure) as error, l.held_at, l.died_at,
+                     ${isListed} as is_listed
+                from orderwheel.dead_letters l
+               where l.resolved_at is null and ${isMeant(filter)}
+              offset 0) l
+       group by target, group_id
+    )
+    (select * from groups where "deadLetters" > 0
+      order by "deadLetters" desc, target, "groupId" limit ${mostGroups})
+    union all
+    select target, null, null, null, sum("deadLetters")::int, sum(listed)::int, sum(held)::int, null, null
+      from groups group by target`.execute(db)
+  return {
+    groups: rows
+      .flatMap(({ listed: _, held: __, ...row }) => (row.groupId === null ? [] : [row]))
+      .toSorted((one, other) => other.deadLetters - one.deadLetters),
+    perTarget: rows.filter(({ groupId }) => groupId === null),
+  }
 }
 
 async function countClosed(db: Db, filter: LetterFilter): Promise<number> {

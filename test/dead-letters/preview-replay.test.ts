@@ -4,6 +4,7 @@ import { previewReplay } from '#dead-letters/preview-replay.ts'
 import { declareTargets } from '#status/declare-targets.ts'
 import { targetDefaults } from '#targets/target.ts'
 
+import { plansOf } from '../support/plans-of.ts'
 import { openStuckShop, type StuckShop } from '../support/stuck-order.ts'
 import { askForReplay } from '../support/work-off-replays.ts'
 
@@ -55,6 +56,24 @@ test('a preview says how many, which, where to, and what is in the way', async (
     },
     expect.objectContaining({ target: 'stock', address: null, isConfigured: false }),
   ])
+})
+
+test('of a thousand groups a hundred leave the database, and all are counted', async () => {
+  await shop.placeOrder([{ kind: 'order.placed', deliveries: { erp: 'dead' } }])
+  await shop.pool.query(
+    `insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts)
+     select l.message_id, l.target, l.order_id, 'x', jsonb_build_array(jsonb_build_object('answer', jsonb_build_object('code', 'E' || n)))
+       from (select * from orderwheel.dead_letters where resolved_at is null and target = 'erp' limit 1) l, generate_series(1, 1000) n`,
+  )
+  const plans = await plansOf(shop.pool, async (db) => {
+    const preview = await previewReplay(db, { error: 'x' })
+    expect(preview).toMatchObject({
+      total: 1_000,
+      targets: [{ target: 'erp', deadLetters: 1_000 }],
+    })
+    expect(preview.groups).toHaveLength(100)
+  })
+  expect(plans[0]?.answered).toBeLessThanOrEqual(101)
 })
 
 test('a preview of nothing is empty', async () => {

@@ -12,6 +12,8 @@ export type Plan = {
   wholeTables: string[]
   /** The most rows that a node expects or, for `analyze`, met. */
   rows: number
+  /** The rows it answered. */
+  answered: number
 }
 
 type Node = {
@@ -48,6 +50,7 @@ export async function plansOf(pool: pg.Pool, work: (db: Db) => Promise<unknown>)
 function summarise(root: Node): Omit<Plan, 'sql'> {
   const nodes = flatten(root)
   return {
+    answered: root['Actual Rows'] ?? 0,
     indexes: nodes.flatMap((node) => node['Index Name'] ?? []),
     wholeTables: nodes.flatMap((node) =>
       node['Node Type'].endsWith('Seq Scan') ? (node['Relation Name'] ?? []) : [],
