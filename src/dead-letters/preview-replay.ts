@@ -98,10 +98,15 @@ async function countLetters(
       from groups group by target`.execute(db)
   return {
     groups: rows
-      .flatMap(({ listed: _, held: __, ...row }) => (row.groupId === null ? [] : [row]))
+      .flatMap((row) => (row.groupId === null ? [] : [groupOf(row)]))
       .toSorted((one, other) => other.deadLetters - one.deadLetters),
     perTarget: rows.filter(({ groupId }) => groupId === null),
   }
+}
+
+function groupOf(row: PreviewGroup): PreviewGroup {
+  const { target, groupId, status, error, deadLetters, firstAt, lastAt } = row
+  return { target, groupId, status, error, deadLetters, firstAt, lastAt }
 }
 
 async function countClosed(db: Db, filter: LetterFilter): Promise<number> {
