@@ -8,7 +8,7 @@ export function describeDiagnosis({ findings, well, unseen }: DoctorReport): str
     ...findings.map(describeFinding),
     ...(unseen.length === 0
       ? []
-      : [['This role could not see:', ...unseen.map((one) => line(one.subject, one.reason))]]),
+      : [['Could not be looked at:', ...unseen.map((one) => line(one.subject, one.reason))]]),
     ...(well.length === 0 ? [] : [['Examined and found well:', ...well.map((one) => `  ${one}`)]]),
     [findings.length === 0 ? 'Nothing is wrong.' : count(findings)],
   ]

@@ -1,5 +1,7 @@
 import { databaseOf } from '#base/environment.ts'
 import { printableJson } from '#base/printable.ts'
+import type { Variables } from '#base/environment.ts'
+import { OrderwheelError } from '#base/errors.ts'
 import { loadConfig } from '#config/load-config.ts'
 import { runDoctor } from '#doctor/run-doctor.ts'
 
@@ -20,17 +22,28 @@ export const doctor = defineCommand({
       databasePoolSize,
       deployment,
     } = environment
-    const { targets, routes } = await loadConfig({ path, environment: variables })
-    await Promise.all(targets.map((target) => target.close()))
     const report = await runDoctor({
       database,
       directDatabase,
       poolSize: databasePoolSize,
       deployment,
-      targets,
-      routes,
+      ...(await readConfig(path, variables)),
     })
     print(values.json ? printableJson(report) : describeDiagnosis(report))
     return report.findings.length === 0 ? 0 : 1
   },
 })
+
+/** A database can be looked at without its configuration, as beside "npm start", which fills in its own variables. */
+async function readConfig(path: string, environment: Variables) {
+  try {
+    const { targets, routes } = await loadConfig({ path, environment })
+    await Promise.all(targets.map((target) => target.close()))
+    return { targets, routes }
+  } catch (error) {
+    if (!(error instanceof OrderwheelError)) throw error
+    const [first = ''] = error.message.split('\n')
+    const unconfigured = `${first.replace(/:$/, '')}; "orderwheel check" says more`
+    return { targets: [], routes: {}, unconfigured }
+  }
+}

@@ -19,6 +19,8 @@ export type Patient = {
   deployment: Deployment
   targets: readonly ExaminedTarget[]
   routes: Routes
+  /** Why there is no configuration: then what can be said without is. */
+  unconfigured?: string
   /** What lasts for less is no finding. */
   patienceSeconds: number
   /** Smaller indexes may be as empty as they like. */
@@ -38,6 +40,6 @@ export type Examination = {
 
 export type Examined = {
   findings: Finding[]
-  /** What this role may not see. */
+  /** What this role may not see, or what is needed for it and not there. */
   unseen?: string
 }

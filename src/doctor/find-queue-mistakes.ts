@@ -8,6 +8,7 @@ import type { Finding } from './finding.ts'
 export const queueMistakes: Examination = {
   subject: 'a queue for each target that lasts as long as its retries, and none besides',
   async examine(patient) {
+    if (patient.unconfigured !== undefined) return { findings: [], unseen: patient.unconfigured }
     const queues = new Map((await readQueues(patient.db)).map((queue) => [queue.name, queue]))
     return {
       findings: [

@@ -13,7 +13,7 @@ export type DoctorReport = {
   findings: Finding[]
   /** What was looked at and found well. */
   well: string[]
-  /** What this role could not see, by subject. */
+  /** What could not be seen, by subject: this role may not, or the configuration is not there. */
   unseen: { subject: string; reason: string }[]
 }
 

@@ -77,6 +77,18 @@ test('the doctor names what is wrong, with why and what mends it, and ends with 
   expect(doctor.output()).toContain('Examined and found well:\n')
 })
 
+test('the doctor looks at what it can without the configuration', async () => {
+  const doctor = startOrderwheel(['doctor'], {
+    DATABASE_URL: connectionString(cluster.connection),
+    ORDERWHEEL_CONFIG: 'orderwheel.config.ts',
+  })
+  await doctor.ended
+  expect(doctor.output()).toContain(
+    'orderwheel.config.ts has 6 mistakes; "orderwheel check" says more',
+  )
+  expect(doctor.output()).toContain('Examined and found well:\n')
+})
+
 function start(command: string): OrderwheelProcess {
   const started = startOrderwheel(command.split(' '), {
     DATABASE_URL: connectionString(cluster.connection),
