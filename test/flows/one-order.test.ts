@@ -83,7 +83,7 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
     { application_name: 'orderwheel-relay-listen', query: 'listen orderwheel_outbox' },
     {
       application_name: 'orderwheel-worker-listen',
-      query: 'listen orderwheel_jobs; listen orderwheel_targets',
+      query: 'listen orderwheel_jobs; listen orderwheel_targets; listen orderwheel_replays',
     },
   ])
 
