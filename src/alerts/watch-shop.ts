@@ -25,8 +25,8 @@ type Seen = {
   open: string | null
 }
 
-// Not whether there are any dead letters: one that is left for next week would hide the hundreds of tomorrow. A full
-// verification may take longer than half an hour, and goes on bit by bit.
+// Not whether there are any dead letters: one that is left for next week would hide the hundreds of tomorrow. Nor what
+// waits in the outbox behind a refused message of its order, which a verification names as stuck.
 async function look(db: Db): Promise<Seen[]> {
   const { rows } = await sql<Seen>`
     with seen as (
@@ -42,7 +42,11 @@ async function look(db: Db): Promise<Seen[]> {
       select 'outbox', '', (
         select 'The outbox is not moving: its oldest message has been waiting for '
                || floor(extract(epoch from now() - b.created_at) / 60) || ' minutes. Is a relay running?'
-          from (select created_at from orderwheel.outbox where try_after is null order by position limit 1) b
+          from (select created_at from orderwheel.outbox o
+                 where try_after is null
+                   and not exists (select from orderwheel.outbox e
+                                    where e.order_id = o.order_id and e.position < o.position and e.try_after is not null)
+                 order by position limit 1) b
          where b.created_at < now() - interval '5 minutes')
       union all
       select 'verify.failed', '',

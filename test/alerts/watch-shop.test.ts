@@ -62,6 +62,24 @@ test('an outbox that does not move for 5 minutes raises an alert until it moves'
   expect(await openAlerts()).toEqual([])
 })
 
+test('messages that wait behind a refused one of their order do not make the outbox stand still', async () => {
+  const { orderId } = await shop.placeOrder([])
+  const { orderId: other } = await shop.placeOrder([])
+  await sql`
+    insert into orderwheel.outbox (order_id, kind, created_at, refusals, refusal, try_after)
+    values (${orderId}, 'order.unheard-of', now() - interval '7 minutes', 1, 'unknown', now() + interval '1 minute'),
+           (${orderId}, 'order.cancelled', now() - interval '6 minutes', 0, null, null)`.execute(
+    shop.db,
+  )
+  expect(await openAlerts()).toEqual([])
+  await sql`
+    insert into orderwheel.outbox (order_id, kind, created_at)
+    values (${other}, 'order.placed', now() - interval '6 minutes')`.execute(shop.db)
+  expect(await openAlerts()).toEqual([
+    expect.stringContaining('its oldest message has been waiting for 6 minutes'),
+  ])
+})
+
 test('a shop that was not verified for half an hour raises an alert, unless a full one goes on', async () => {
   await sql`
     update orderwheel.verifications set finished_at = now() - interval '31 minutes'`.execute(
