@@ -10,9 +10,9 @@ import { resolveAlert } from './resolve-alert.ts'
 export async function watchShop(db: Db): Promise<void> {
   for (const { kind, subject, text, open } of await look(db)) {
     if (text !== null && text !== open) await raiseAlert(db, { kind, subject, text })
-    // A verification that works ends its own.
-    if (text === null && open !== null && kind !== 'verify.failed')
-      await resolveAlert(db, { kind, subject })
+    // Only a verification that works ends what says that none does.
+    const isEnded = kind !== 'verify.failed' || subject === 'full'
+    if (text === null && open !== null && isEnded) await resolveAlert(db, { kind, subject })
   }
 }
 
@@ -27,9 +27,18 @@ type Seen = {
 
 // Not whether there are any dead letters: one that is left for next week would hide the hundreds of tomorrow. Nor what
 // waits in the outbox behind a refused message of its order, which a verification names as stuck.
+//
+// That somebody tries to verify says nothing: a pass may fail each time. One that goes on for long, as when a person
+// verifies everything, is waited for; the first one of all, which nothing else can go before, for 2 days.
 async function look(db: Db): Promise<Seen[]> {
   const { rows } = await sql<Seen>`
-    with seen as (
+    with verified as (
+      select s.*, coalesce(last.finished_at, since) as verified_at
+        from (select *, (select applied_at from orderwheel.schema_migrations
+                          where name = '0004-reconciliation.sql') as since from orderwheel.verify_state) s
+        left join lateral (select finished_at from orderwheel.verifications
+                            where failure is null order by finished_at desc limit 1) last on true
+    ), seen as (
       select 'dead-letters' as kind, t.name as subject,
              case when l.letters > 0 then
                t.name || ': ' || l.letters || ' new dead ' || case when l.letters = 1 then 'letter' else 'letters' end
@@ -50,11 +59,17 @@ async function look(db: Db): Promise<Seen[]> {
          where b.created_at < now() - interval '5 minutes')
       union all
       select 'verify.failed', '',
-             case when claimed_until < now() - interval '30 minutes' and not exists (
-                    select from orderwheel.verifications
-                     where finished_at > now() - interval '30 minutes' and failure is null)
+             case when verified_at < now() - interval '30 minutes' and (claimed_until <= now() or verified_at < now() - interval '2 hours')
              then 'Orders have not been verified for more than 30 minutes. The log of the relay says why ("verification failed" or "verification interrupted, trying again").' end
-        from orderwheel.verify_state
+        from verified where watermark is not null or full_walk is null
+      union all
+      select 'verify.failed', 'full',
+             case when coalesce(full_at, since) < now() - interval '2 days'
+                  then 'Orders have not been verified as a whole for more than 2 days, which is done once a day. The log of the relay says why ("verification failed" or "verification interrupted, trying again").'
+                  when exists (select from orderwheel.verifications
+                                where is_full and failure is not null and finished_at > coalesce(full_at, '-infinity'))
+                  then 'Orders cannot be verified as a whole, only what is open or new: the log of the relay says why ("verification failed").' end
+        from verified
     )
     select s.kind, s.subject, s.text, a.text as open
       from seen s

@@ -31,6 +31,14 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   )
 }
 
+/**
+ * Whether the error, transient or not for others, will meet whoever sends the same statement again: it names what is
+ * not there, or takes longer than a statement may (or somebody cancelled it).
+ */
+export function isOfTheStatement(error: unknown): boolean {
+  return /^(42P01|42703|57014)$/.test(codeOf(error))
+}
+
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code

@@ -2,7 +2,7 @@ import { type Repetition, repeatPass } from '#base/repeat-pass.ts'
 import { raiseAlert } from '#alerts/raise-alert.ts'
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
-import { isTransient } from '#database/transient-error.ts'
+import { isOfTheStatement, isTransient } from '#database/transient-error.ts'
 
 import { type Claim, ClaimLost, claimVerification, releaseClaim } from './claim-verification.ts'
 import { type Due, readDue, takeRequest } from './due-verification.ts'
@@ -53,12 +53,14 @@ async function inTurn(options: VerifyingOptions, due: Due, signal: AbortSignal):
   const { db, who } = options
   const claim = await claimVerification(db, who)
   if (!claim) return
+  let isFull = false
   try {
     const requestedBy = (await takeRequest(db, claim)) ?? who
     if (due.sinceLast) await verifySinceLast(options, { claim, requestedBy, signal })
-    if (due.full) await verifyOn(options, { claim, requestedBy, signal })
+    isFull = due.full
+    if (isFull) await verifyOn(options, { claim, requestedBy, signal })
   } catch (error) {
-    await fail(options, { claim, error, isFull: !due.sinceLast })
+    await fail(options, { claim, error, isFull })
     throw error
   } finally {
     await releaseClaim(db, claim)
@@ -92,19 +94,21 @@ function say(log: Log, { lost, stuck, disorders, checked, counts, full }: Verifi
   else log.error({ ...found, counts }, 'verification found something lost')
 }
 
-// What passes by itself is tried again; after half an hour without a result, watchShop raises the alert.
+// What passes by itself is tried again; after half an hour without a result, watchShop raises the alert, as it does for
+// a full one that failed: the next one of what is new does not end that.
 async function fail(
   { db, log, who }: VerifyingOptions,
   { claim, error, isFull }: { claim: Claim; error: unknown; isFull: boolean },
 ): Promise<void> {
   const passes =
-    isTransient(error) ||
+    (isTransient(error) && !isOfTheStatement(error)) ||
     error instanceof ClaimLost ||
     (error instanceof Error && error.name === 'AbortError')
   if (passes) return
   const reason = error instanceof Error ? error.message : String(error)
   log.error({ err: error }, 'verification failed')
   await recordFailure(db, claim, { requestedBy: who, isFull, reason })
+  if (isFull) return
   await raiseAlert(db, {
     kind: 'verify.failed',
     text: 'Orders cannot be verified: the log of the relay says why ("verification failed").',

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { watchShop } from '#alerts/watch-shop.ts'
 
 import { openStuckShop, type StuckShop } from '../support/stuck-order.ts'
+import { verifyShop } from '../support/verify-shop.ts'
 
 let shop: StuckShop
 
@@ -68,9 +69,7 @@ test('messages that wait behind a refused one of their order do not make the out
   await sql`
     insert into orderwheel.outbox (order_id, kind, created_at, refusals, refusal, try_after)
     values (${orderId}, 'order.unheard-of', now() - interval '7 minutes', 1, 'unknown', now() + interval '1 minute'),
-           (${orderId}, 'order.cancelled', now() - interval '6 minutes', 0, null, null)`.execute(
-    shop.db,
-  )
+           (${orderId}, 'order.cancelled', now() - interval '6 minutes', 0, null, null)`.execute(shop.db)
   expect(await openAlerts()).toEqual([])
   await sql`
     insert into orderwheel.outbox (order_id, kind, created_at)
@@ -80,19 +79,64 @@ test('messages that wait behind a refused one of their order do not make the out
   ])
 })
 
-test('a shop that was not verified for half an hour raises an alert, unless a full one goes on', async () => {
+/** The last verification that ended, the last full one, and the last try were so many minutes ago. */
+async function verifiedAgo({ any, full, tried }: { any: number; full: number; tried: number }) {
   await sql`
-    update orderwheel.verifications set finished_at = now() - interval '31 minutes'`.execute(
+    update orderwheel.verifications set finished_at = now() - make_interval(mins => ${any})`.execute(
     shop.db,
   )
   await sql`
-    update orderwheel.verify_state set claimed_until = now() - interval '1 minute'`.execute(shop.db)
+    update orderwheel.verify_state
+       set watermark = uuidv7(), full_at = now() - make_interval(mins => ${full}),
+           claimed_until = now() - make_interval(mins => ${tried})`.execute(shop.db)
+}
+
+const day = 24 * 60
+
+test('a shop that was not verified for half an hour raises an alert, however often it is tried', async () => {
+  await verifiedAgo({ any: 29, full: day, tried: 29 })
   expect(await openAlerts()).toEqual([])
-  await sql`
-    update orderwheel.verify_state set claimed_until = now() - interval '31 minutes'`.execute(
-    shop.db,
-  )
+  // Somebody verifies at this moment.
+  await verifiedAgo({ any: 31, full: day, tried: -1 })
+  expect(await openAlerts()).toEqual([])
+  await verifiedAgo({ any: 31, full: day, tried: 0 })
   expect(await openAlerts()).toEqual([
-    expect.stringContaining('have not been verified for more than 30 minutes'),
+    expect.stringMatching(/^verify.failed : .* not been verified for more than 30 minutes/),
   ])
+  await verifyShop(shop.db)
+  expect(await openAlerts()).toEqual([])
+  await verifiedAgo({ any: 121, full: day, tried: -1 })
+  expect(await openAlerts()).toHaveLength(1)
+})
+
+test('a shop that was not verified as a whole for two days raises an alert, until it is', async () => {
+  await verifiedAgo({ any: 1, full: 2 * day - 1, tried: 1 })
+  expect(await openAlerts()).toEqual([])
+  await verifiedAgo({ any: 1, full: 2 * day + 1, tried: 1 })
+  const wholeFailed = [
+    expect.stringMatching(/^verify.failed full: .* as a whole for more than 2 days/),
+  ]
+  expect(await openAlerts()).toEqual(wholeFailed)
+  await verifyShop(shop.db)
+  expect(await openAlerts()).toEqual(wholeFailed)
+  await verifyShop(shop.db, { isFull: true })
+  expect(await openAlerts()).toEqual([])
+})
+
+test('a shop that never was verified raises an alert after half an hour, or after two days of its first time', async () => {
+  const installed = (since: string) =>
+    sql`update orderwheel.schema_migrations set applied_at = now() - ${since}::interval`.execute(
+      shop.db,
+    )
+  await sql`delete from orderwheel.verifications`.execute(shop.db)
+  await installed('29 minutes')
+  expect(await openAlerts()).toEqual([])
+  await installed('31 minutes')
+  await sql`update orderwheel.verify_state set full_walk = '{}'`.execute(shop.db)
+  expect(await openAlerts()).toEqual([])
+  await sql`update orderwheel.verify_state set full_walk = null`.execute(shop.db)
+  expect(await openAlerts()).toEqual([expect.stringContaining('for more than 30 minutes')])
+  await installed('49 hours')
+  await sql`update orderwheel.verify_state set full_walk = '{}'`.execute(shop.db)
+  expect(await openAlerts()).toContainEqual(expect.stringContaining('for more than 2 days'))
 })

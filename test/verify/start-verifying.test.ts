@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
+import { watchShop } from '#alerts/watch-shop.ts'
 import { claimVerification, keepClaim } from '#verify/claim-verification.ts'
 import { requestVerification } from '#verify/due-verification.ts'
 import { takeUpWalk, putDownWalk } from '#verify/full-walk.ts'
@@ -11,6 +12,7 @@ import { finish } from '#verify/verify.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
+import { verifyShop } from '../support/verify-shop.ts'
 
 let shop: TestShop
 let logged: { level: number; msg: string }[]
@@ -129,23 +131,53 @@ test('a full verification is put down and taken up by another process where it w
   expect(await verifications()).toHaveLength(1)
 })
 
-test('a verification that cannot run is written down, alerted, and not repeated at once', async () => {
-  await sql`alter table orderwheel.verify_pending rename column noted_at to noted`.execute(shop.db)
-  await sql`alter table orderwheel.verify_pending add column noted_at int`.execute(shop.db)
-  await shop.placeOrder()
-  await shop.relay()
+/** What each verification asks first is answered with this error, or as ever. */
+const failWith = (errcode: string | null) =>
+  sql`
+    create or replace function orderwheel.history_since() returns timestamptz language plpgsql stable parallel safe as
+    ${sql.lit(`begin ${errcode ? `raise exception 'broken' using errcode = '${errcode}';` : ''} return null; end`)}`.execute(
+    shop.db,
+  )
+
+// A defect, a column that somebody renamed, a table that somebody dropped, a statement that takes too long.
+test.each(['42804', '42703', '42P01', '57014'])(
+  'a verification that cannot run (%s) is written down, alerted, and not repeated at once',
+  async (errcode) => {
+    start('one')
+    await eventually(async () => (await verifications()).length === 1)
+    await failWith(errcode)
+    await fiveMinutesPass()
+    await eventually(async () => (await verifications()).length === 2)
+    expect((await verifications())[1]).toMatchObject({ is_full: false, failure: 'broken' })
+    await eventually(async () => (await alerts())[0] === 'verify.failed open')
+    expect(logged.filter(({ msg }) => msg === 'verification failed')).toHaveLength(1)
+
+    await failWith(null)
+    await fiveMinutesPass()
+    await eventually(async () => (await verifications()).length === 3)
+    expect(await alerts()).toEqual(['verify.failed over'])
+  },
+)
+
+test('a full verification that cannot run is alerted until one does, whatever comes of those of what is new', async () => {
   const verifying = start('one')
   await eventually(async () => (await verifications()).length === 1)
-  expect((await verifications())[0]?.failure).toMatch(/UNION types/)
-  expect(await alerts()).toEqual(['verify.failed open'])
   await verifying.stop()
-  expect(logged.filter(({ msg }) => msg === 'verification failed')).toHaveLength(1)
-
-  await sql`alter table orderwheel.verify_pending drop column noted_at`.execute(shop.db)
-  await sql`alter table orderwheel.verify_pending rename column noted to noted_at`.execute(shop.db)
-  await fiveMinutesPass()
-  start('two')
+  await failWith('57014')
+  await requestVerification(shop.db, { who: 'eva', isFull: true })
+  const failing = start('two')
   await eventually(async () => (await verifications()).length === 2)
+  await failing.stop()
+  expect((await verifications())[1]).toMatchObject({ is_full: true, failure: 'broken' })
+  await watchShop(shop.db)
+  expect(await alerts()).toEqual(['verify.failed open'])
+
+  await failWith(null)
+  await verifyShop(shop.db)
+  await watchShop(shop.db)
+  expect(await alerts()).toEqual(['verify.failed open'])
+  await verifyShop(shop.db, { isFull: true })
+  await watchShop(shop.db)
   expect(await alerts()).toEqual(['verify.failed over'])
 })
 
