@@ -3,6 +3,7 @@ import { printableJson } from '#base/printable.ts'
 import type { Variables } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
 import { loadConfig } from '#config/load-config.ts'
+import { outlineConfig } from '#config/outline-config.ts'
 import { runDoctor } from '#doctor/run-doctor.ts'
 
 import { defineCommand } from './command.ts'
@@ -34,7 +35,7 @@ export const doctor = defineCommand({
   },
 })
 
-/** A database can be looked at without its configuration, as beside "npm start", which fills in its own variables. */
+/** The secrets of the configuration may be where the processes run, and not where the doctor does: it needs none. */
 async function readConfig(path: string, environment: Variables) {
   try {
     const { targets, routes } = await loadConfig({ path, environment })
@@ -42,6 +43,8 @@ async function readConfig(path: string, environment: Variables) {
     return { targets, routes }
   } catch (error) {
     if (!(error instanceof OrderwheelError)) throw error
+    const outline = await outlineConfig({ path, environment })
+    if (outline) return outline
     const [first = ''] = error.message.split('\n')
     const unconfigured = `${first.replace(/:$/, '')}; "orderwheel check" says more`
     return { targets: [], routes: {}, unconfigured }

@@ -4,6 +4,7 @@ import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { createLog } from '#base/log.ts'
 import { migrateDatabase } from '#database/migrate.ts'
+import type { DoctorReport } from '#doctor/run-doctor.ts'
 import { installPgBoss } from '#queues/open-boss.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -77,16 +78,40 @@ test('the doctor names what is wrong, with why and what mends it, and ends with 
   expect(doctor.output()).toContain('Examined and found well:\n')
 })
 
-test('the doctor looks at what it can without the configuration', async () => {
-  const doctor = startOrderwheel(['doctor'], {
-    DATABASE_URL: connectionString(cluster.connection),
-    ORDERWHEEL_CONFIG: 'orderwheel.config.ts',
-  })
-  await doctor.ended
-  expect(doctor.output()).toContain(
-    'orderwheel.config.ts has 6 mistakes; "orderwheel check" says more',
-  )
-  expect(doctor.output()).toContain('Examined and found well:\n')
+test('the doctor needs no secrets of the configuration: it looks at the queues of all targets', async () => {
+  const { code, report } = await examineBy('orderwheel.config.ts')
+  expect(code).toBe(1)
+  expect(report).toMatchObject({ unseen: [] })
+  const missing = report.findings.filter(({ kind }) => kind === 'queue-missing')
+  expect(missing.map(({ what }) => what.split(' ')[1])).toEqual([
+    'erp',
+    'erp.dead',
+    'confirmation-email',
+    'confirmation-email.dead',
+    'partner-webhook',
+    'partner-webhook.dead',
+    'analytics',
+    'analytics.dead',
+  ])
+})
+
+test('without any configuration the doctor says what it could not look at, and looks at the rest', async () => {
+  const { report } = await examineBy('nowhere.config.ts')
+  expect(report.unseen).toEqual([
+    {
+      subject: 'a queue for each target that lasts as long as its retries, and none besides',
+      reason: expect.stringMatching(
+        /^There is no configuration file nowhere\.config\.ts\. .*; "orderwheel check" says more$/,
+      ),
+    },
+  ])
+  expect(report.well).toContain('the outbox, and whether it moves')
+})
+
+test('without a database the doctor says which variable names it', async () => {
+  const doctor = startOrderwheel(['doctor'], { ORDERWHEEL_CONFIG: config.path })
+  expect(await doctor.ended).toBe(1)
+  expect(doctor.output()).toMatch(/^DATABASE_URL is not set: give a PostgreSQL 18 as postgresql:/)
 })
 
 function start(command: string): OrderwheelProcess {
@@ -99,10 +124,17 @@ function start(command: string): OrderwheelProcess {
   return started
 }
 
-async function examine() {
-  const doctor = start('doctor --json')
+function examine() {
+  return examineBy(config.path)
+}
+
+async function examineBy(configFile: string) {
+  const doctor = startOrderwheel(['doctor', '--json'], {
+    DATABASE_URL: connectionString(cluster.connection),
+    ORDERWHEEL_CONFIG: configFile,
+  })
   const code = await doctor.ended
-  return { code, report: JSON.parse(doctor.output()) as unknown }
+  return { code, report: JSON.parse(doctor.output()) as DoctorReport }
 }
 
 async function placeOrder(url: string, externalId: string): Promise<void> {
