@@ -1,3 +1,4 @@
+import type { Db } from '#database/open-database.ts'
 import { deadLetterQueue } from '#queues/declare-queues.ts'
 import { readQueues, type QueueReport } from '#queues/read-queues.ts'
 
@@ -10,6 +11,7 @@ export const queueMistakes: Examination = {
   async examine(patient) {
     if (patient.unconfigured !== undefined) return { findings: [], unseen: patient.unconfigured }
     const queues = new Map((await readQueues(patient.db)).map((queue) => [queue.name, queue]))
+    const declared = await readDeclared(patient.db)
     return {
       findings: [
         ...findMissing(patient, queues),
@@ -19,7 +21,7 @@ export const queueMistakes: Examination = {
             ? [...findShortRetention(target, queue), ...findShortExpiry(target, queue)]
             : []
         }),
-        ...findUnknown(patient, queues),
+        ...findUnknown(patient, queues, declared),
       ],
     }
   },
@@ -69,9 +71,18 @@ function findShortExpiry({ timeoutSeconds }: ExaminedTarget, queue: QueueReport)
   ]
 }
 
-function findUnknown({ targets }: Patient, queues: Queues): Finding[] {
-  const known = new Set(targets.flatMap(({ name }) => [name, deadLetterQueue(name)]))
-  const unknown = [...queues.values()].filter(({ name }) => !known.has(name))
+/** Every target that a process ever declared: another application may have queues of its own in the same pg-boss. */
+async function readDeclared(db: Db): Promise<string[]> {
+  const rows = await db.selectFrom('orderwheel.targets').select('name').execute()
+  return rows.map(({ name }) => name)
+}
+
+function findUnknown({ targets }: Patient, queues: Queues, declared: readonly string[]): Finding[] {
+  const known = new Set(targets.map(({ name }) => name))
+  const ours = declared.filter((name) => !known.has(name))
+  const unknown = ours
+    .flatMap((name) => [queues.get(name), queues.get(deadLetterQueue(name))])
+    .filter((queue) => queue !== undefined)
   return unknown.map(({ name, isUsed }) => ({
     kind: 'queue-without-target',
     severity: isUsed ? 'error' : 'warning',

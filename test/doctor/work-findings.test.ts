@@ -84,6 +84,13 @@ test('a queue without a target is found, and is worse when jobs wait in it', asy
   ])
 })
 
+test('queues that another application keeps in the same pg-boss are none of our business', async () => {
+  await shop.boss.createQueue('invoices.dead')
+  await shop.boss.createQueue('invoices', { deadLetter: 'invoices.dead' })
+  await shop.boss.insert('invoices', [{}])
+  expect((await diagnose(shop, configured)).findings).toEqual([])
+})
+
 test('work that is due while no worker is connected is found, also when there never was one', async () => {
   await shop.pool.query('delete from orderwheel.installation')
   await shop.placeOrder()
