@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import { sql } from 'kysely'
 
-import type { Db } from '#database/open-database.ts'
+import type { Db, Tx } from '#database/open-database.ts'
 
 /** Definitions by what they are of: `column orderwheel.orders.id` → `uuid not null default uuidv7()`. */
 export type Schema = Readonly<Record<string, string>>
@@ -20,6 +20,14 @@ export async function expectedSchema(): Promise<Schema> {
  * partitions, which come and go.
  */
 export async function readSchema(db: Db): Promise<Schema> {
+  return db.transaction().execute(async (tx) => {
+    // PostgreSQL leaves out the schema of whatever the role's own search_path finds.
+    await sql`set local search_path = pg_catalog`.execute(tx)
+    return describe(tx)
+  })
+}
+
+async function describe(tx: Tx): Promise<Schema> {
   const { rows } = await sql<{ name: string; definition: string }>`
     with tables as materialized (
       select c.oid, c.relname, c.relkind
@@ -57,7 +65,7 @@ export async function readSchema(db: Db): Promise<Schema> {
     select format('function %s', p.oid::regprocedure), md5(pg_get_functiondef(p.oid))
       from pg_proc p
      where p.pronamespace = to_regnamespace('orderwheel') and prokind in ('f', 'p')
-     order by 1`.execute(db)
+     order by 1`.execute(tx)
   return Object.fromEntries(
     rows.map(({ name, definition }) => [
       name.replace('orderwheel.orderwheel.', 'orderwheel.'),

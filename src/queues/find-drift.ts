@@ -14,13 +14,21 @@ export async function readPgBossVersion(pool: pg.Pool): Promise<PgBossVersion> {
 }
 
 /** What pg-boss's schema lacks or has otherwise than the installed pg-boss makes it. Only looks. */
-export function findPgBossDrift(pool: pg.Pool): Promise<SchemaDriftReport> {
-  return unstarted(pool).detectSchemaDrift()
+export async function findPgBossDrift(pool: pg.Pool): Promise<SchemaDriftReport> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin read only')
+    // PostgreSQL leaves out the schema of whatever the role's own search_path finds.
+    await client.query('set local search_path = pg_catalog')
+    return await unstarted(client).detectSchemaDrift()
+  } finally {
+    await client.query('rollback').finally(() => client.release())
+  }
 }
 
-function unstarted(pool: pg.Pool): PgBoss {
+function unstarted(connection: Pick<pg.ClientBase, 'query'>): PgBoss {
   return new PgBoss({
-    db: { executeSql: (text: string, values?: unknown[]) => pool.query(text, values) },
+    db: { executeSql: (text: string, values?: unknown[]) => connection.query(text, values) },
     migrate: false,
     createSchema: false,
     schedule: false,

@@ -51,6 +51,12 @@ test('a column that was dropped or altered by hand is found', async () => {
   )
 })
 
+test('a role or database with a search_path of its own changes nothing about the schema', async () => {
+  await database.pool.query(`
+    alter database ${database.connection.database} set search_path = orderwheel, pgboss, public`)
+  expect((await diagnose(database)).findings).toEqual([])
+})
+
 test('a migration that is missing, or is not the file that was applied, is found', async () => {
   await database.pool.query(`
     update orderwheel.schema_migrations set checksum = repeat('0', 64) where name = '0001-orders-to-deliveries.sql'`)
