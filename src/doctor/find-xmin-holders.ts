@@ -4,11 +4,12 @@ import { printable } from '#base/printable.ts'
 
 import { sayAge } from './say-age.ts'
 import type { Examination, Patient } from './examination.ts'
+import { findReplicationHolders } from './find-replication-holders.ts'
 import type { Finding } from './finding.ts'
 
 export const xminHolders: Examination = {
   subject:
-    'transactions, prepared transactions and replication slots that keep dead rows from being removed',
+    'transactions, prepared transactions, standbys and replication slots that keep dead rows from being removed',
   async examine(patient) {
     const { rows } = await sql<{ hidden: number }>`
       select count(*)::int as hidden from pg_stat_activity
@@ -18,7 +19,7 @@ export const xminHolders: Examination = {
       findings: [
         ...(await findTransactions(patient)),
         ...(await findPrepared(patient)),
-        ...(await findSlots(patient)),
+        ...(await findReplicationHolders(patient)),
       ],
       ...(hidden > 0
         ? {
@@ -64,43 +65,20 @@ async function findTransactions({ db, patienceSeconds }: Patient): Promise<Findi
   }))
 }
 
+type Prepared = { gid: string; owner: string; literal: string; age: number; seconds: number }
+
 async function findPrepared({ db, patienceSeconds }: Patient): Promise<Finding[]> {
-  const { rows } = await sql<{ gid: string; owner: string; seconds: number; literal: string }>`
-    select gid, owner, quote_literal(gid) as literal,
+  const { rows } = await sql<Prepared>`
+    select gid, owner, quote_literal(gid) as literal, age(transaction) as age,
            extract(epoch from clock_timestamp() - prepared)::float8 as seconds
       from pg_prepared_xacts
      where database = current_database() and prepared < clock_timestamp() - make_interval(secs => ${patienceSeconds})
      order by prepared limit 5`.execute(db)
-  return rows.map(({ gid, owner, seconds, literal }) => ({
+  return rows.map(({ gid, owner, seconds, literal, age }) => ({
     kind: 'prepared-transaction',
     severity: 'warning',
-    what: `Transaction ${printable(gid)} of ${owner} was prepared ${sayAge(seconds)} ago, and neither committed nor rolled back.`,
+    what: `Transaction ${printable(gid)} of ${owner} was prepared ${sayAge(seconds)} ago, and neither committed nor rolled back; ${age} transactions have begun since.`,
     why: `${why} It survives restarts, and keeps its locks.`,
     fix: `rollback prepared ${printable(literal)}; -- or commit prepared, as whoever prepared it decides`,
   }))
 }
-
-/** A slot that nobody reads keeps rows or write-ahead log for ever. */
-async function findSlots({ db, patienceSeconds }: Patient): Promise<Finding[]> {
-  const { rows } = await sql<{ name: string; literal: string; age: number | null; bytes: number }>`
-    select slot_name as name, quote_literal(slot_name) as literal,
-           greatest(age(xmin), age(catalog_xmin)) as age,
-           coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
-                                         else pg_current_wal_lsn() end, restart_lsn), 0)::float8 as bytes
-      from pg_replication_slots
-     where inactive_since < clock_timestamp() - make_interval(secs => ${patienceSeconds})
-       and (xmin is not null or catalog_xmin is not null
-            or pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
-                                    else pg_current_wal_lsn() end, restart_lsn) > ${mostWalBytes})
-     order by 3 desc nulls last limit 5`.execute(db)
-  return rows.map(({ name, literal, age, bytes }) => ({
-    kind: 'replication-slot',
-    severity: 'warning',
-    what: `Nobody reads replication slot ${name}, which keeps ${Math.round(bytes / 1_048_576)} MB of write-ahead log${age === null ? '' : ` and rows since ${age} transactions ago`}.`,
-    why: 'What it keeps grows until the disk is full, and then no order is taken any more.',
-    fix: `select pg_drop_replication_slot(${literal}); -- or start the standby or subscriber that it is for`,
-  }))
-}
-
-// More than a standby that is restarted misses, less than what fills a disk.
-const mostWalBytes = 1_073_741_824

@@ -9,6 +9,7 @@ import { installPgBoss } from '#queues/open-boss.ts'
 
 import { diagnose } from '../support/diagnose.ts'
 import { eventually } from '../support/eventually.ts'
+import { followServer } from '../support/follow-server.ts'
 import { startCluster, type Cluster } from '../support/start-cluster.ts'
 
 let cluster: Cluster
@@ -83,12 +84,48 @@ test('a prepared transaction and a slot that nobody reads are found, and their f
   const { findings } = await examineServer(atOnce)
   const prepared = findings.find(({ kind }) => kind === 'prepared-transaction')
   const slot = findings.find(({ kind }) => kind === 'replication-slot')
-  expect(prepared?.what).toMatch(/^Transaction it's forgotten of postgres was prepared \d+ s ago/)
+  expect(prepared?.what).toMatch(
+    /^Transaction it's forgotten of postgres was prepared \d+ s ago, .*; \d+ transactions have begun since\.$/,
+  )
   expect(slot?.what).toMatch(/^Nobody reads replication slot nobody/)
   for (const finding of [prepared, slot]) await cluster.pool.query(finding?.fix ?? '')
   const kinds = (await examineServer(atOnce)).findings.map(({ kind }) => kind)
   expect(kinds).not.toContain('prepared-transaction')
   expect(kinds).not.toContain('replication-slot')
+})
+
+test('a standby that keeps rows for its own queries is found, by its connection or by its slot', async () => {
+  const standby = await followServer(cluster, { application: 'reports-standby' })
+  const inSlot = await followServer(cluster, { application: 'eu-standby', slot: 'eu' })
+  await cluster.pool.query(
+    `insert into orderwheel.audit_log (who, action, subject) values ('a', 'b', 'c')`,
+  )
+  try {
+    const { findings } = await examineServer(atOnce)
+    expect(findings.filter(({ kind }) => kind === 'xmin-held')).toEqual([
+      expect.objectContaining({
+        what: expect.stringMatching(
+          /^Standby reports-standby \(pid \d+, user postgres\) keeps rows .*; [1-9]\d* transactions have begun since\.$/,
+        ),
+        fix: expect.stringContaining('-- on the standby'),
+      }),
+    ])
+    expect(findings.filter(({ kind }) => kind === 'replication-slot')).toEqual([
+      expect.objectContaining({
+        what: expect.stringMatching(
+          /^Replication slot eu, in use by eu-standby \(pid \d+\), keeps rows since [1-9]\d* transactions ago\.$/,
+        ),
+      }),
+    ])
+    // A standby that keeps up is always a few transactions behind.
+    const kinds = (await examineServer()).findings.map(({ kind }) => kind)
+    expect(kinds).not.toContain('xmin-held')
+    expect(kinds).not.toContain('replication-slot')
+  } finally {
+    await standby.end()
+    await inSlot.end()
+    await cluster.pool.query(`select pg_drop_replication_slot('eu')`)
+  }
 })
 
 test('a database that does not answer is a finding, not an error', async () => {
