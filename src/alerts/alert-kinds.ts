@@ -5,6 +5,7 @@ export const alertKinds = [
   'verify.failed',
   'dead-letters',
   'outbox',
+  'partitions',
 ] as const
 
 export type AlertKind = (typeof alertKinds)[number]

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 
 import type { AlertKind } from './alert-kinds.ts'
+import { missingMonths } from './missing-months.ts'
 import { raiseAlert } from './raise-alert.ts'
 import { resolveAlert } from './resolve-alert.ts'
 
@@ -70,6 +71,8 @@ async function look(db: Db): Promise<Seen[]> {
                                 where is_full and failure is not null and finished_at > coalesce(full_at, '-infinity'))
                   then 'Orders cannot be verified as a whole, only what is open or new: the log of the relay says why ("verification failed").' end
         from verified
+      union all
+      select 'partitions', '', ${missingMonths}
     )
     select s.kind, s.subject, s.text, a.text as open
       from seen s

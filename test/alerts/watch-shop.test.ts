@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { watchShop } from '#alerts/watch-shop.ts'
+import { addMonths } from '#upkeep/add-months.ts'
 
+import { beginMonthsAgo, dropLastMonths } from '../support/past-months.ts'
 import { openStuckShop, type StuckShop } from '../support/stuck-order.ts'
 import { verifyShop } from '../support/verify-shop.ts'
 
@@ -69,7 +71,9 @@ test('messages that wait behind a refused one of their order do not make the out
   await sql`
     insert into orderwheel.outbox (order_id, kind, created_at, refusals, refusal, try_after)
     values (${orderId}, 'order.unheard-of', now() - interval '7 minutes', 1, 'unknown', now() + interval '1 minute'),
-           (${orderId}, 'order.cancelled', now() - interval '6 minutes', 0, null, null)`.execute(shop.db)
+           (${orderId}, 'order.cancelled', now() - interval '6 minutes', 0, null, null)`.execute(
+    shop.db,
+  )
   expect(await openAlerts()).toEqual([])
   await sql`
     insert into orderwheel.outbox (order_id, kind, created_at)
@@ -139,4 +143,21 @@ test('a shop that never was verified raises an alert after half an hour, or afte
   await installed('49 hours')
   await sql`update orderwheel.verify_state set full_walk = '{}'`.execute(shop.db)
   expect(await openAlerts()).toContainEqual(expect.stringContaining('for more than 2 days'))
+})
+
+test('months ahead that nobody could add raise an alert until they are there', async () => {
+  await beginMonthsAgo(shop.db, 0)
+  expect(await openAlerts()).toEqual([])
+  const [gone] = await dropLastMonths(shop, 'delivery_attempts', 2)
+  expect(await openAlerts()).toEqual([
+    expect.stringContaining(
+      `partitions : orderwheel.delivery_attempts has no partition for ${gone}: from then on no message can be relayed.`,
+    ),
+  ])
+  await dropLastMonths(shop, 'messages', 1)
+  expect(await openAlerts()).toEqual([
+    expect.stringMatching(/orderwheel\.delivery_attempts has no/),
+  ])
+  await addMonths(shop.db)
+  expect(await openAlerts()).toEqual([])
 })

@@ -7,7 +7,7 @@ import { addMonths } from '#upkeep/add-months.ts'
 
 import { diagnose, findOnly } from '../support/diagnose.ts'
 import { eventually } from '../support/eventually.ts'
-import { beginMonthsAgo } from '../support/past-months.ts'
+import { beginMonthsAgo, dropLastMonths } from '../support/past-months.ts'
 import { findPgBouncer, startPgBouncer } from '../support/start-pgbouncer.ts'
 import { onServer, testDatabase, type TestDatabase } from '../support/test-database.ts'
 
@@ -204,14 +204,7 @@ test('a role with few rights is told what it could not see', async () => {
 
 test('partitions that nobody added ahead are found, before they are missed', async () => {
   await beginMonthsAgo(database.db, 0)
-  await database.pool.query(`
-    do $$ declare newest regclass; begin
-      for newest in
-        select i.inhrelid::regclass from pg_inherits i
-         where i.inhparent = 'orderwheel.delivery_attempts'::regclass
-         order by i.inhrelid desc limit 2
-      loop execute format('drop table %s', newest); end loop;
-    end $$`)
+  await dropLastMonths(database, 'delivery_attempts', 2)
   const [late] = await findOnly(database, 'partitions-missing')
   expect(late).toMatchObject({
     severity: 'warning',

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 
 import { sql } from 'kysely'
 
-import type { Db } from '#database/open-database.ts'
+import type { Database, Db } from '#database/open-database.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { addMonths } from '#upkeep/add-months.ts'
-import { historyTables } from '#upkeep/history-tables.ts'
+import { type HistoryTable, historyTables } from '#upkeep/history-tables.ts'
 
 /** A database, empty so far, whose first partitions end `months` months before this one. */
 export async function beginMonthsAgo(db: Db, months: number): Promise<void> {
@@ -26,6 +26,21 @@ export async function beginMonthsAgo(db: Db, months: number): Promise<void> {
         for values from (minvalue) to (${sql.lit(until)}) with (fillfactor = 77)`.execute(db)
   }
   await addMonths(db)
+}
+
+/** Drops the newest partitions of a table, empty as they are; answers their months, `2026-11`, the earliest first. */
+export async function dropLastMonths(
+  { pool }: Pick<Database, 'pool'>,
+  table: HistoryTable,
+  months: number,
+): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select inhrelid::regclass::text as name from pg_inherits
+      where inhparent = $1::regclass order by inhrelid desc limit $2`,
+    [`orderwheel.${table}`, months],
+  )
+  for (const { name } of rows) await pool.query(`drop table ${name}`)
+  return rows.map(({ name }) => name.slice(-7).replace('_', '-')).toReversed()
 }
 
 /** An order and its message as they were written `months` months ago. */
