@@ -1,5 +1,6 @@
 /** What a configuration file imports from `orderwheel`. */
 export { classifyAnswer } from '#targets/classify-answer.ts'
+export type { EarlierAnswer, EarlierAnswers } from '#targets/earlier-answers.ts'
 export { custom, type CustomOptions, type Tell } from '#targets/custom.ts'
 export { email, type EmailOptions } from '#targets/email.ts'
 export { http, type HttpOptions } from '#targets/http.ts'
@@ -16,6 +17,7 @@ export type { BoundHttp } from '#targets/bind-http.ts'
 export type { HttpAnswer } from '#targets/send-request.ts'
 export type { EnvironmentReference, TargetDefinition, Told } from '#targets/target-kind.ts'
 export type { MessageToTell, OrderToTell } from '#targets/target.ts'
+export { textAt } from '#targets/text-at.ts'
 export { webhook, type WebhookOptions } from '#targets/webhook.ts'
 
 export { defineConfig, type AlertsDefinition, type ConfigDefinition } from './define-config.ts'

@@ -7,9 +7,11 @@ import { isTransient } from '#database/transient-error.ts'
 import type { Order } from '#messages/order.ts'
 import { mayDeliver, ownerFit, type OwnerFit } from '#owner/owner-fit.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
+import { answersOf, type EarlierAnswers } from '#targets/earlier-answers.ts'
 import type { MessageToTell, OrderToTell } from '#targets/target.ts'
 
 import { findHeld } from './find-held.ts'
+import { readAnswers, type StoredAnswers } from './read-answers.ts'
 import { recordAbandoned } from './record-abandoned.ts'
 import { countLost } from './suspects.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -44,6 +46,7 @@ type Told = {
   createdAt: number
   /** Null, for nearly all. */
   edited: unknown
+  answers: StoredAnswers | null
 }
 
 /** The order and the message as a target is given them. The order is parsed when it is first looked at. */
@@ -55,10 +58,11 @@ export function readTold({
 }: Pick<ClaimedDelivery, 'orderId' | 'messageId' | 'kind' | 'told'>): {
   readonly order: OrderToTell
   message: MessageToTell
+  answers: EarlierAnswers
   edited: unknown
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
-  const { document, receivedAt, payload, createdAt, edited } = told
+  const { document, receivedAt, payload, createdAt, edited, answers } = told
   let order: OrderToTell | undefined
   return {
     get order() {
@@ -70,6 +74,7 @@ export function readTold({
       return order
     },
     message: { id: messageId, kind, payload, createdAt: isoTime(createdAt) },
+    answers: answersOf(answers),
     edited,
   }
 }
@@ -139,13 +144,14 @@ async function claim(
     const rows = await readDeliveries(tx, { target: wanted.queue, jobs, deployment })
     if (deployment && rows[0] && !mayDeliver(deployment, rows[0].fit)) throw new NotOurs()
     const byId = new Map(rows.map((row) => [row.messageId, row]))
+    const answers = await readAnswers(tx, wanted.queue, rows.filter(mayHaveAnswers))
     // A job without an open delivery was settled by hand or never was ours: nothing to tell.
     const orphans = jobs.filter((job) => !byId.has(job.id))
     const ends = orphans.map((job) => ({ job, end: { kind: 'end' } as const }))
     await endJobs(tx, boss, { queue: wanted.queue, ends })
     const claimed = jobs.flatMap((job) => {
       const row = byId.get(job.id)
-      return row ? [toClaimed(job, row)] : []
+      return row ? [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null })] : []
     })
     await recordAbandoned(
       tx,
@@ -178,6 +184,7 @@ type Row = {
   document: string
   receivedAt: number
   edited: unknown
+  hasEarlier: boolean
   claimedAt: string
   fit: OwnerFit
 }
@@ -197,7 +204,7 @@ async function readDeliveries(
   const { rows } = await sql<Row>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
            d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited,
-           d.edited, m.kind, m.payload,
+           d.edited, d.after <> '{}' or m.kind <> 'order.placed' as "hasEarlier", m.kind, m.payload,
            date_part('epoch', m.created_at) as "createdAt",
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
            now()::text as "claimedAt", ${ownerFit(deployment)} as fit
@@ -210,7 +217,11 @@ async function readDeliveries(
   return rows
 }
 
-function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
+function mayHaveAnswers({ hasEarlier }: Row): boolean {
+  return hasEarlier
+}
+
+function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers'>): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost.
   const unrecorded = Math.max(0, job.retryCount - row.lastFetch - 1)
   const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
@@ -232,6 +243,7 @@ function toClaimed(job: HeldJob, row: Row): ClaimedDelivery {
       payload: row.payload,
       createdAt: row.createdAt,
       edited: row.edited,
+      answers: row.answers,
     },
   }
 }

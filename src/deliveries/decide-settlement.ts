@@ -96,7 +96,7 @@ function settlement(
     delivery,
     attempt: {
       outcome,
-      reason: 'reason' in told ? storableText(told.reason, maxReasonBytes) : null,
+      reason: told.reason === undefined ? null : storableText(told.reason, maxReasonBytes),
       answer: 'answer' in told && told.answer ? keepAnswer(told.answer, told.kind) : null,
       durationMs: end.durationMs,
       begunAt,

@@ -6,6 +6,7 @@ import { readBody, writeBody, type WrittenRequest } from './edit-request.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findUrlMistakes } from './find-url-mistakes.ts'
 import { keepAnswer } from './keep-answer.ts'
+import { keepValue } from './keep-value.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
 import { mapRequest, UnusableMapping } from './map-request.ts'
 import { originOf } from './origin-of.ts'
@@ -50,6 +51,14 @@ const HttpOptions = Type.Object(
       Type.Unsafe<(answer: HttpAnswer) => Outcome | undefined>({
         type: 'function',
         description: 'Says what an answer means; undefined leaves it to the status.',
+      }),
+    ),
+    keep: Type.Optional(
+      Type.Unsafe<(answer: HttpAnswer) => unknown>({
+        type: 'function',
+        description:
+          'Picks what later targets are given of an answer, at most 16 KiB of JSON. Left out: the answer itself, ' +
+          'when it is JSON of at most 4 KiB.',
       }),
     ),
     lookup: Type.Optional(
@@ -134,7 +143,9 @@ function writeRequest(
 
 function judge(name: string, options: Options, exchange: Exchange): Outcome {
   if (exchange.kind === 'answered') {
-    return askAnswerFunction(name, options, exchange.answer) ?? classifyAnswer(exchange.answer)
+    const { answer } = exchange
+    const outcome = askAnswerFunction(name, options, answer) ?? classifyAnswer(answer)
+    return outcome.kind === 'delivered' ? keepFor(name, options, { outcome, answer }) : outcome
   }
   const begun = exchange.kind === 'unanswered' ? exchange.begun : undefined
   // A refusal is one by its status alone; only a success, or a function that reads bodies, needs the rest.
@@ -159,5 +170,22 @@ function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
     }
   } catch (error) {
     return refused(`targets.${name}.answer threw: ${reasonOf(error)}`)
+  }
+}
+
+/** The target was told, whatever becomes of what it answered. */
+function keepFor(
+  name: string,
+  { keep }: Options,
+  { outcome, answer }: { outcome: Outcome & { kind: 'delivered' }; answer: HttpAnswer },
+): Outcome {
+  if (!keep) return outcome
+  try {
+    const value = keepValue(keep(answer))
+    if (value instanceof Error)
+      return { ...outcome, reason: `targets.${name}.keep ${value.message}` }
+    return { ...outcome, answer: { ...outcome.answer, value } }
+  } catch (error) {
+    return { ...outcome, reason: storableReason(`targets.${name}.keep threw: ${reasonOf(error)}`) }
   }
 }

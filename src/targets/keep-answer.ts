@@ -1,5 +1,6 @@
 import { findErrorCode, isErrorCode } from './find-error-code.ts'
 import { keepHeaders } from './keep-headers.ts'
+import { keepValue } from './keep-value.ts'
 import { keptAnswerBytes, type Answer, type Outcome } from './outcome.ts'
 import { storableText } from './storable-text.ts'
 
@@ -9,7 +10,7 @@ const mostToParse = 65_536
 /**
  * What is kept of an answer: status, the first 4 KiB, the headers that matter, and the code of the error, looked
  * for in the body when it is not given. Of a delivered one, no code, and of its headers only what names it over
- * there. Whatever it is given, an HttpAnswer too, it does not throw.
+ * there, and the value for later targets. Whatever it is given, an HttpAnswer too, it does not throw.
  */
 export function keepAnswer(given: Answer, kind: Outcome['kind']): Answer {
   try {
@@ -21,6 +22,8 @@ export function keepAnswer(given: Answer, kind: Outcome['kind']): Answer {
     if (matter) kept.headers = matter
     const found = kind === 'delivered' ? undefined : codeOf(given)
     if (found !== undefined) kept.code = found
+    const value = kind === 'delivered' ? keepValue(given.value ?? undefined) : undefined
+    if (value !== undefined && !(value instanceof Error)) kept.value = value
     return kept
   } catch {
     // Code of others returns anything: a getter that throws, a proxy.

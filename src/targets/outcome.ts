@@ -11,13 +11,18 @@ export type Answer = {
    * answer the system's own code, `ECONNREFUSED`. 1 to 64 letters, digits and `_.:-`.
    */
   code?: string
+  /** What later targets are given of it (see `EarlierAnswer`): JSON of at most `keptValueBytes`. */
+  value?: unknown
 }
 
 export const keptAnswerBytes = 4_096
 
+export const keptValueBytes = 16_384
+
 /** The closed set of what one try at a delivery can come to. */
 export type Outcome =
-  | { kind: 'delivered'; answer?: Answer }
+  /** `reason`: what went wrong after it was told, for people. */
+  | { kind: 'delivered'; reason?: string; answer?: Answer }
   /** Not before `notBeforeSeconds` (0 … 3600) from now when the target said so (`Retry-After`), else by the schedule. */
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
   /** Will not get better by repeating. */

@@ -1,5 +1,6 @@
 import { keepAnswer } from './keep-answer.ts'
-import type { Outcome } from './outcome.ts'
+import { keepValue } from './keep-value.ts'
+import type { Answer, Outcome } from './outcome.ts'
 import { maxRetryAfterSeconds } from './retry-after.ts'
 import { storableText } from './storable-text.ts'
 
@@ -13,10 +14,17 @@ export const maxReasonBytes = 300
 export function readOutcome(value: unknown): Outcome | undefined {
   if (!isOutcome(value)) return undefined
   const answer = value.answer ? { answer: keepAnswer(value.answer, value.kind) } : {}
-  if (value.kind === 'delivered') return { kind: 'delivered', ...answer }
+  if (value.kind === 'delivered')
+    return { kind: 'delivered', ...answer, ...sayUnkept(value.answer) }
   const reason = storableReason(value.reason)
   if (value.kind !== 'try-again') return { kind: value.kind, reason, ...answer }
   return { kind: 'try-again', reason, ...storableNotBefore(value.notBeforeSeconds), ...answer }
+}
+
+/** What a custom target gives later ones must not vanish without a word. */
+function sayUnkept(answer: Answer | undefined): { reason?: string } {
+  const kept = answer?.value === undefined ? undefined : keepValue(answer.value)
+  return kept instanceof Error ? { reason: `its answer's value ${kept.message}` } : {}
 }
 
 /** A function that returns a moment (`Date.now()`) instead of seconds would park the order for millennia. */

@@ -44,7 +44,7 @@ export type FromEnvironment<T> = T extends string
         : T
 
 /** What the functions of a configuration file are given. */
-export type Told = Pick<Call, 'order' | 'message' | 'attempt' | 'idempotencyKey'>
+export type Told = Pick<Call, 'order' | 'message' | 'answers' | 'attempt' | 'idempotencyKey'>
 
 /** Ties the schema of a kind to the functions that read its options. */
 export function kindOfTarget<T extends TSchema>(kind: {
@@ -61,12 +61,13 @@ export function kindOfTarget<T extends TSchema>(kind: {
 
 /** Leaves the order unread: see Call. */
 export function toldOf(call: Call): Told {
-  const { message, attempt, idempotencyKey } = call
+  const { message, answers, attempt, idempotencyKey } = call
   return {
     get order() {
       return call.order
     },
     message,
+    answers,
     attempt,
     idempotencyKey,
   }

@@ -1,5 +1,6 @@
 import type { Order } from '#messages/order.ts'
 
+import type { EarlierAnswers } from './earlier-answers.ts'
 import type { RequestEditing } from './edit-request.ts'
 import type { Answer, Outcome } from './outcome.ts'
 
@@ -112,6 +113,8 @@ export type Call = {
   /** Read when it is first looked at: copying a call with `...` reads it. */
   readonly order: OrderToTell
   message: MessageToTell
+  /** What those answered that had to be told before: `answers.erp?.value`. */
+  answers: EarlierAnswers
   /** 1 for the first try. */
   attempt: number
   /** The same for every attempt of this delivery. */

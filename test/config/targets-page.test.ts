@@ -34,8 +34,10 @@ test('the defaults on the page of targets are those that count', () => {
 test('the examples on the page of targets are configurations without mistakes', async () => {
   const examples = [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code)
   const names = examples.map((code) => /^'?([a-z-]+)/.exec(code)?.[1])
+  // By its place: how a file outside finds the package is Node's affair, and the test runner's own here.
+  const orderwheel = new URL('../../src/config/index.ts', import.meta.url).href
   const source = `
-    import { classifyAnswer, custom, defineConfig, email, env, http, tryAgain, webhook } from 'orderwheel'
+    import { classifyAnswer, custom, defineConfig, email, env, http, textAt, tryAgain, webhook } from '${orderwheel}'
     export default defineConfig({
       targets: { ${examples.join('\n')} },
       routes: { 'order.placed': ${JSON.stringify(names)}, 'order.cancelled': [] },
@@ -48,6 +50,8 @@ test('the examples on the page of targets are configurations without mistakes', 
   const { targets } = await loadConfig({
     path,
     environment: {
+      SHIPPING_URL: 'https://rates.example.com',
+      TRACKING_URL: 'https://tracking.example.com',
       BUSINESS_CENTRAL_URL: 'https://bc.example.com/orders',
       PARTNER_URL: 'https://partner.example.com',
       PARTNER_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,

@@ -66,7 +66,14 @@ function claimed(id: string, lostInARow = 0): ClaimedTurn {
     orderId: 'order',
     messageId: id,
     kind: 'order.placed',
-    told: { document: '{}', receivedAt: 0, payload: null, createdAt: 0, edited: null },
+    told: {
+      document: '{}',
+      receivedAt: 0,
+      payload: null,
+      createdAt: 0,
+      edited: null,
+      answers: null,
+    },
   }
   return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }
 }

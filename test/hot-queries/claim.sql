@@ -1,6 +1,6 @@
 select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
        d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited,
-       d.edited, m.kind, m.payload,
+       d.edited, d.after <> '{}' or m.kind <> 'order.placed' as "hasEarlier", m.kind, m.payload,
        date_part('epoch', m.created_at) as "createdAt",
        o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
        now()::text as "claimedAt", coalesce((
