@@ -989,6 +989,32 @@ comment on table orderwheel.dropped_history is 'Months of messages, deliveries a
 comment on column orderwheel.dropped_history.until is 'The end of the month.';
 comment on column orderwheel.dropped_history.dropped_at is 'When it was dropped.';
 
+create table orderwheel.order_files (
+  order_id     uuid not null,
+  target       text not null,
+  message_id   uuid not null,
+  name         text not null,
+  content_type text not null,
+  bytes        bytea not null,
+  made_at      timestamp with time zone not null default now(),
+  constraint order_files_pkey PRIMARY KEY (order_id, target),
+  constraint order_files_bytes_check CHECK ((octet_length(bytes) <= 10485760)),
+  constraint order_files_content_type_check CHECK (((length(content_type) >= 3) AND (length(content_type) <= 100))),
+  constraint order_files_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  constraint order_files_target_check CHECK (((length(target) >= 1) AND (length(target) <= 64))),
+  constraint order_files_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
+);
+comment on table orderwheel.order_files is 'Files that targets made of orders, receipts: the last one of each target. Grows with the orders, and goes with them.';
+comment on column orderwheel.order_files.order_id is 'The order. One of these rows goes when its order does.';
+comment on column orderwheel.order_files.target is 'Who made it: `receipt`.';
+comment on column orderwheel.order_files.message_id is 'The message it was made for. No foreign key: history is dropped earlier than orders.';
+comment on column orderwheel.order_files.name is 'What a download is called: `receipt-WEB-10042.pdf`.';
+comment on column orderwheel.order_files.content_type is 'Media type: `application/pdf`.';
+comment on column orderwheel.order_files.bytes is 'The file, at most 10 MiB. Stored out of line and as it is: PDFs are compressed already.';
+comment on column orderwheel.order_files.made_at is 'When its delivery was settled.';
+comment on constraint order_files_order_id_fkey on orderwheel.order_files is 'A file goes with its order.';
+comment on constraint order_files_pkey on orderwheel.order_files is 'One file of an order and target.';
+
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone
  LANGUAGE sql

@@ -22,6 +22,15 @@ export type Tables = {
     received_at: Generated<Date>
     forgotten_at: Date | null
   }
+  'orderwheel.order_files': {
+    order_id: string
+    target: string
+    message_id: string
+    name: string
+    content_type: string
+    bytes: Buffer
+    made_at: Generated<Date>
+  }
   'orderwheel.outbox': {
     position: GeneratedAlways<string>
     id: Generated<string>

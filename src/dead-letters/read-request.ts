@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 import { idempotencyKey } from '#deliveries/call-target.ts'
 import { readTold } from '#deliveries/claim-deliveries.ts'
+import { readFile } from '#deliveries/keep-files.ts'
 import { readAnswers } from '#deliveries/read-answers.ts'
 import type { RequestEditing, RequestFormat } from '#targets/edit-request.ts'
 import type { Target } from '#targets/target.ts'
@@ -43,7 +44,8 @@ export async function readRequest(
       `The target ${name} is told by code of its own: only that knows what is sent.`,
     )
   const stored = await readAnswers(db, name, [row])
-  const given = { ...row, answers: stored.get(messageId) ?? null }
+  const file = (maker: string) => readFile(db, orderId, maker)
+  const given = { ...row, answers: stored.get(messageId) ?? null, file }
   const { order, message, answers } = readTold({ orderId, messageId, kind: row.kind, told: given })
   const told = {
     order,

@@ -8,9 +8,10 @@ import type { Order } from '#messages/order.ts'
 import { mayDeliver, ownerFit, type OwnerFit } from '#owner/owner-fit.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
 import { answersOf, type EarlierAnswers } from '#targets/earlier-answers.ts'
-import type { MessageToTell, OrderToTell } from '#targets/target.ts'
+import type { Call, MessageToTell, OrderToTell } from '#targets/target.ts'
 
 import { findHeld } from './find-held.ts'
+import { readFile } from './keep-files.ts'
 import { readAnswers, type StoredAnswers } from './read-answers.ts'
 import { recordAbandoned } from './record-abandoned.ts'
 import { countLost } from './suspects.ts'
@@ -47,6 +48,7 @@ type Told = {
   /** Null, for nearly all. */
   edited: unknown
   answers: StoredAnswers | null
+  file: Call['file']
 }
 
 /** The order and the message as a target is given them. The order is parsed when it is first looked at. */
@@ -59,10 +61,11 @@ export function readTold({
   readonly order: OrderToTell
   message: MessageToTell
   answers: EarlierAnswers
+  file: Call['file']
   edited: unknown
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
-  const { document, receivedAt, payload, createdAt, edited, answers } = told
+  const { document, receivedAt, payload, createdAt, edited, answers, file } = told
   let order: OrderToTell | undefined
   return {
     get order() {
@@ -75,6 +78,7 @@ export function readTold({
     },
     message: { id: messageId, kind, payload, createdAt: isoTime(createdAt) },
     answers: answersOf(answers),
+    file,
     edited,
   }
 }
@@ -151,7 +155,9 @@ async function claim(
     await endJobs(tx, boss, { queue: wanted.queue, ends })
     const claimed = jobs.flatMap((job) => {
       const row = byId.get(job.id)
-      return row ? [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null })] : []
+      if (!row) return []
+      const file = (name: string) => readFile(db, row.orderId, name)
+      return [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null, file })]
     })
     await recordAbandoned(
       tx,
@@ -221,7 +227,7 @@ function mayHaveAnswers({ hasEarlier }: Row): boolean {
   return hasEarlier
 }
 
-function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers'>): ClaimedDelivery {
+function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers' | 'file'>): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost.
   const unrecorded = Math.max(0, job.retryCount - row.lastFetch - 1)
   const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
@@ -244,6 +250,7 @@ function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers'>): ClaimedDeliv
       createdAt: row.createdAt,
       edited: row.edited,
       answers: row.answers,
+      file: row.file,
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
 import type { JobEnd } from '#queues/jobs.ts'
 import { keepAnswer } from '#targets/keep-answer.ts'
-import type { Answer } from '#targets/outcome.ts'
+import type { Answer, MadeFile } from '#targets/outcome.ts'
 import { storableText } from '#targets/storable-text.ts'
 import type { RetrySchedule, Target } from '#targets/target.ts'
 
@@ -18,6 +18,8 @@ export type Settlement = {
   askFirst: boolean
   /** See CallEnd. */
   stillSuspect?: boolean
+  /** What the target made: kept with the order. */
+  file?: MadeFile
   jobEnd: JobEnd
 }
 
@@ -48,7 +50,10 @@ export function decideSettlement(target: Options, ended: EndedCall): Settlement 
   const { outcome } = end
   switch (outcome.kind) {
     case 'delivered':
-      return settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'end' } })
+      return {
+        ...settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'end' } }),
+        ...(outcome.file && { file: outcome.file }),
+      }
     case 'give-up':
       return settlement(ended, 'give-up', dead(delivery))
     case 'handed-back':

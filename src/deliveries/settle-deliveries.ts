@@ -6,6 +6,7 @@ import { endJobs } from '#queues/jobs.ts'
 
 import { buryDeliveries } from './bury-deliveries.ts'
 import type { Settlement } from './decide-settlement.ts'
+import { type FileOfOrder, keepFiles } from './keep-files.ts'
 import { lockDeliveries } from './lock-deliveries.ts'
 import { releaseWaiting } from './release-waiting.ts'
 import { calledAlone } from './suspects.ts'
@@ -19,7 +20,7 @@ export type Settled = {
 }
 
 /**
- * Settles deliveries of one target in one transaction: jobs behind the attempt fence, attempts, deliveries,
+ * Settles deliveries of one target in one transaction: jobs behind the attempt fence, attempts, deliveries, files,
  * dead letters, and the jobs of what waited for them (`later`: left to releaseStranded). Repeating it after a
  * commit whose answer was lost changes nothing.
  */
@@ -69,6 +70,7 @@ function settle(
     const releasing = await recordAttempts(tx, { target, worker: deps.worker, settlements: ours })
     const late = releasing.filter((orderId) => !awaited.has(orderId))
     if (release === 'now' && late.length > 0) throw new LateWaiting(late)
+    await keepFiles(tx, target, ours.flatMap(fileOf))
     await buryDeliveries(
       tx,
       target,
@@ -77,6 +79,10 @@ function settle(
     const released = release === 'now' ? await releaseOrders(tx, deps, target, releasing) : []
     return { settlements: ours, released }
   })
+}
+
+function fileOf({ delivery: { orderId, messageId }, file }: Settlement): FileOfOrder[] {
+  return file ? [{ ...file, orderId, messageId }] : []
 }
 
 // A row that somebody else holds locked is waited for less long than our jobs may go without a heartbeat, which

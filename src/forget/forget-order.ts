@@ -81,10 +81,11 @@ function status(attempt: string) {
                   then jsonb_build_object('status', ${answer} -> 'status') end`
 }
 
-// What targets were told and answered.
+// What targets were told and answered, and what they made of it.
 async function forgetTold(tx: Tx, orderId: string): Promise<void> {
   await sql`update orderwheel.messages set payload = '{}'
              where order_id = ${orderId} and payload <> '{}'`.execute(tx)
+  await sql`delete from orderwheel.order_files where order_id = ${orderId}`.execute(tx)
   await sql`update orderwheel.deliveries set edited = null
              where order_id = ${orderId} and edited is not null`.execute(tx)
   await sql`

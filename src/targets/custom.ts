@@ -56,7 +56,9 @@ export const customKind = kindOfTarget({
         const tell = async () =>
           judge(
             name,
-            await options.tell(Object.assign(toldOf(call), { signal: call.signal, http })),
+            await options.tell(
+              Object.assign(toldOf(call), { signal: call.signal, file: call.file, http }),
+            ),
           )
         const outcome = tell().catch((error: unknown) => explainThrown(error, call.signal))
         // A function that does not look at its signal may have acted or may still: nobody knows.

@@ -27,7 +27,8 @@ export function bindLookup(
   return {
     lookup: (call) => {
       const ask = async () => {
-        const told = Object.assign(toldOf(call), { signal: call.signal, http: bind(call) })
+        const { signal, file } = call
+        const told = Object.assign(toldOf(call), { signal, file, http: bind(call) })
         return readLookedUp(name, await lookup(told))
       }
       return withinDeadline(ask().catch(explainThrown), call.signal, explainThrown)

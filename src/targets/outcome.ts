@@ -19,10 +19,21 @@ export const keptAnswerBytes = 4_096
 
 export const keptValueBytes = 16_384
 
+/** What a target made of the order, a receipt: kept with the order, at most `maxFileBytes`. */
+export type MadeFile = {
+  /** What a download is called, 1 to 100 characters. */
+  name: string
+  /** Media type, at most 100 characters. */
+  contentType: string
+  bytes: Uint8Array
+}
+
+export const maxFileBytes = 10_485_760
+
 /** The closed set of what one try at a delivery can come to. */
 export type Outcome =
   /** `reason`: what went wrong after it was told, for people. */
-  | { kind: 'delivered'; reason?: string; answer?: Answer }
+  | { kind: 'delivered'; reason?: string; answer?: Answer; file?: MadeFile }
   /** Not before `notBeforeSeconds` (0 … 3600) from now when the target said so (`Retry-After`), else by the schedule. */
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
   /** Will not get better by repeating. */

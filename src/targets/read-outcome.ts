@@ -1,6 +1,7 @@
+import { checkFile } from './check-file.ts'
 import { keepAnswer } from './keep-answer.ts'
 import { keepValue } from './keep-value.ts'
-import type { Answer, Outcome } from './outcome.ts'
+import type { MadeFile, Outcome } from './outcome.ts'
 import { maxRetryAfterSeconds } from './retry-after.ts'
 import { storableText } from './storable-text.ts'
 
@@ -14,17 +15,27 @@ export const maxReasonBytes = 300
 export function readOutcome(value: unknown): Outcome | undefined {
   if (!isOutcome(value)) return undefined
   const answer = value.answer ? { answer: keepAnswer(value.answer, value.kind) } : {}
-  if (value.kind === 'delivered')
-    return { kind: 'delivered', ...answer, ...sayUnkept(value.answer) }
+  if (value.kind === 'delivered') return { kind: 'delivered', ...answer, ...readKept(value) }
   const reason = storableReason(value.reason)
   if (value.kind !== 'try-again') return { kind: value.kind, reason, ...answer }
   return { kind: 'try-again', reason, ...storableNotBefore(value.notBeforeSeconds), ...answer }
 }
 
-/** What a custom target gives later ones must not vanish without a word. */
-function sayUnkept(answer: Answer | undefined): { reason?: string } {
-  const kept = answer?.value === undefined ? undefined : keepValue(answer.value)
-  return kept instanceof Error ? { reason: `its answer's value ${kept.message}` } : {}
+/** What is to be kept for others must not vanish without a word. */
+function readKept({ answer, file }: Outcome & { kind: 'delivered' }): {
+  file?: MadeFile
+  reason?: string
+} {
+  const value = answer?.value === undefined ? undefined : keepValue(answer.value)
+  const made = file === undefined ? undefined : checkFile(file)
+  const reasons = [
+    value instanceof Error ? `its answer's value ${value.message}` : [],
+    made instanceof Error ? `its file ${made.message}` : [],
+  ].flat()
+  return {
+    ...(made && !(made instanceof Error) && { file: made }),
+    ...(reasons.length > 0 && { reason: reasons.join('; ') }),
+  }
 }
 
 /** A function that returns a moment (`Date.now()`) instead of seconds would park the order for millennia. */

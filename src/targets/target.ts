@@ -2,7 +2,7 @@ import type { Order } from '#messages/order.ts'
 
 import type { EarlierAnswers } from './earlier-answers.ts'
 import type { RequestEditing } from './edit-request.ts'
-import type { Answer, Outcome } from './outcome.ts'
+import type { Answer, MadeFile, Outcome } from './outcome.ts'
 
 /** A target of the configuration file, checked, with every default filled in. */
 export type Target = TargetOptions & {
@@ -119,6 +119,8 @@ export type Call = {
   attempt: number
   /** The same for every attempt of this delivery. */
   idempotencyKey: string
+  /** Reads what a target made of the order, from the database. Undefined: nothing yet. */
+  file: (target: string) => Promise<MadeFile | undefined>
   /** What an operator wrote, to be sent instead of what the configuration makes of the order: see `editing`. */
   edited?: unknown
   /** Aborts at the deadline and when the worker stops. */

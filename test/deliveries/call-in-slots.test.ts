@@ -73,6 +73,7 @@ function claimed(id: string, lostInARow = 0): ClaimedTurn {
       createdAt: 0,
       edited: null,
       answers: null,
+      file: async () => undefined,
     },
   }
   return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }

@@ -1,8 +1,11 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { readRequest } from '#dead-letters/read-request.ts'
+import { readFile } from '#deliveries/keep-files.ts'
+import { forgetPerson } from '#forget/forget-person.ts'
+import { custom } from '#targets/custom.ts'
 import type { EarlierAnswers } from '#targets/earlier-answers.ts'
-import { delivered } from '#targets/outcome.ts'
+import { delivered, type MadeFile } from '#targets/outcome.ts'
 import { http } from '#targets/http.ts'
 import { textAt } from '#targets/text-at.ts'
 
@@ -85,4 +88,74 @@ test('what a person reads and corrects of a dead letter was made with the answer
   const request = await readRequest(shop.db, [erp, target], letter.id)
   expect(request).toMatchObject({ kind: 'request' })
   expect(JSON.parse('text' in request ? request.text : '')).toEqual({ number: 'ERP-7' })
+})
+
+test('what a target makes is kept with the order, for those that come after it, and goes with the person', async () => {
+  const bytes = Uint8Array.of(0, 1, 255)
+  const read: unknown[] = []
+  shop = await openTestShop([
+    createTarget(
+      'receipt',
+      custom(async () =>
+        Object.assign(delivered(), {
+          file: { name: 'r.pdf', contentType: 'application/pdf', bytes },
+        }),
+      ),
+    ),
+    testTarget('mail', {
+      after: ['receipt'],
+      call: async ({ file }) => {
+        read.push(await file('receipt'), await file('nobody'))
+        return delivered()
+      },
+    }),
+  ])
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  await shop.startWorker().drained(AbortSignal.timeout(30_000))
+
+  expect(read).toEqual([
+    { name: 'r.pdf', contentType: 'application/pdf', bytes: Buffer.from(bytes) },
+    undefined,
+  ])
+  expect(await readFile(shop.db, orderId, 'receipt')).toMatchObject({ name: 'r.pdf' })
+  await forgetPerson(shop.db, {
+    person: { email: 'ada@example.com', customerId: null },
+    who: 'eva',
+    reason: 'asked',
+    evenOpen: false,
+    dryRun: false,
+  })
+  expect(await readFile(shop.db, orderId, 'receipt')).toBeUndefined()
+})
+
+test.each([
+  [
+    'a name that is a path',
+    { name: '../r.pdf' },
+    'its file needs a name of 1 to 100 characters, without slashes and quotes',
+  ],
+  [
+    'a type that is two headers',
+    { contentType: 'a\r\nb: c' },
+    'its file needs a contentType like application/pdf',
+  ],
+  ['a text for bytes', { bytes: 'text' }, 'its file needs bytes, a Uint8Array'],
+  [
+    'more than 10 MiB',
+    { bytes: new Uint8Array(10_485_761) },
+    'its file has 10485761 bytes, more than 10485760',
+  ],
+])('a file that cannot be kept costs nobody the delivery: %s', async (_case, wrong, reason) => {
+  const file = { name: 'r.pdf', contentType: 'application/pdf', bytes: new Uint8Array(1), ...wrong }
+  const target = createTarget(
+    'receipt',
+    custom(async () => Object.assign(delivered(), { file: file as MadeFile })),
+  )
+  shop = await openTestShop([target])
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  await shop.startWorker().drained(AbortSignal.timeout(30_000))
+  expect(await shop.attempts(orderId)).toMatchObject([{ outcome: 'delivered', reason }])
+  expect(await readFile(shop.db, orderId, 'receipt')).toBeUndefined()
 })

@@ -16,6 +16,7 @@ export function exampleCall(call: Partial<Call> = {}): Call {
       createdAt: '2026-11-22T10:15:01.000Z',
     },
     answers: {},
+    file: async () => undefined,
     attempt: 1,
     idempotencyKey: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02:erp',
     signal: AbortSignal.timeout(30_000),
