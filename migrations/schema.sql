@@ -335,7 +335,7 @@ create table orderwheel.targets (
 ) with (fillfactor=50);
 comment on table orderwheel.targets is 'The targets of the configuration file, as the last process that started declared them, and what all workers share about each: limits, pause, circuit.';
 comment on column orderwheel.targets.name is 'The target''s name: also its queue''s name in pgboss, whose dead-letter queue is <name>.dead.';
-comment on column orderwheel.targets.kind is 'How it is told: http, email, webhook or custom.';
+comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt.';
 comment on column orderwheel.targets.concurrency is 'Calls at a time by all workers together, by the configuration.';
 comment on column orderwheel.targets.declared_at is 'When a process with this target in its configuration last started.';
 comment on column orderwheel.targets.priority is 'Who goes first where a worker cannot serve all: high, normal, low.';

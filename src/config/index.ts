@@ -1,4 +1,5 @@
 /** What a configuration file imports from `orderwheel`. */
+export { batch, type BatchOptions } from '#targets/batch.ts'
 export { classifyAnswer } from '#targets/classify-answer.ts'
 export type { EarlierAnswer, EarlierAnswers } from '#targets/earlier-answers.ts'
 export { custom, type CustomOptions, type Tell } from '#targets/custom.ts'

@@ -1,8 +1,8 @@
 import { Type, type Static } from 'typebox'
 
 import { bindTargetHttp } from './bind-target-http.ts'
-import { classifyAnswer, notBeforeOf } from './classify-answer.ts'
-import { readBody, writeBody, type WrittenRequest } from './edit-request.ts'
+import { classifyAnswer } from './classify-answer.ts'
+import { readBody } from './edit-request.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { findUrlMistakes } from './find-url-mistakes.ts'
 import { keepAnswer } from './keep-answer.ts'
@@ -12,7 +12,8 @@ import { mapRequest, UnusableMapping } from './map-request.ts'
 import { originOf } from './origin-of.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
-import { readOutcome, storableReason } from './read-outcome.ts'
+import { readAnswered } from './read-answered.ts'
+import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import { sendRequest, type Exchange, type HttpAnswer } from './send-request.ts'
 import {
@@ -23,6 +24,7 @@ import {
   type Told,
 } from './target-kind.ts'
 import { commonOptions, fillTargetOptions } from './target-options.ts'
+import { writeRequest } from './write-request.ts'
 
 const Text = Type.Union([Type.String(), Type.Unsafe<(told: Told) => string>({ type: 'function' })])
 const Headers = Type.Union([
@@ -112,7 +114,8 @@ export const httpKind = kindOfTarget({
       },
       address: originOf(options.url),
       editing: {
-        write: async (told, edited) => writeRequest(name, options, { told, edited }),
+        write: async (told, edited) =>
+          writeRequest(name, () => mapRequest(name, options, { told, edited })),
         read: readBody,
       },
       ...bindLookup(name, options.lookup, (call) => bindTargetHttp(agent, name, options, call)),
@@ -120,26 +123,6 @@ export const httpKind = kindOfTarget({
     }
   },
 })
-
-function writeRequest(
-  name: string,
-  options: Options,
-  order: { told: Told; edited: unknown },
-): WrittenRequest {
-  try {
-    const { body, headers } = mapRequest(name, options, order)
-    if (body === null) return { mistake: `targets.${name} sends no body for this order.` }
-    const text =
-      typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body)
-    return writeBody(text, headers['content-type'] ?? '')
-  } catch (error) {
-    if (error instanceof UnusableMapping) return { mistake: `${error.message}.` }
-    // Of the decoder.
-    if (error instanceof TypeError)
-      return { mistake: `targets.${name} sends bytes that are no text for this order.` }
-    throw error
-  }
-}
 
 function judge(name: string, options: Options, exchange: Exchange): Outcome {
   if (exchange.kind === 'answered') {
@@ -159,15 +142,10 @@ function askAnswerFunction(name: string, options: Options, answer: HttpAnswer) {
   try {
     const said: unknown = options.answer(answer)
     if (said === undefined) return undefined
-    const outcome = readOutcome(said)
-    if (!outcome) return refused(`targets.${name}.answer returned something else than an outcome`)
-    // Most who say *try again* have looked at the body only.
-    const notBefore = outcome.kind === 'try-again' ? notBeforeOf(answer) : {}
-    return {
-      ...notBefore,
-      ...outcome,
-      answer: { ...keepAnswer(answer, outcome.kind), ...outcome.answer },
-    }
+    return (
+      readAnswered(said, answer) ??
+      refused(`targets.${name}.answer returned something else than an outcome`)
+    )
   } catch (error) {
     return refused(`targets.${name}.answer threw: ${reasonOf(error)}`)
   }

@@ -1,3 +1,4 @@
+import { batchKind } from './batch.ts'
 import { customKind } from './custom.ts'
 import { emailKind } from './email.ts'
 import { httpKind } from './http.ts'
@@ -8,6 +9,7 @@ import { webhookKind } from './webhook.ts'
 /** Every kind of target a configuration file can name. A new kind starts here. */
 export const targetKinds: Record<TargetKind, KindOfTarget> = {
   http: httpKind,
+  batch: batchKind,
   email: emailKind,
   webhook: webhookKind,
   custom: customKind,

@@ -37,7 +37,7 @@ test('the examples on the page of targets are configurations without mistakes', 
   // By its place: how a file outside finds the package is Node's affair, and the test runner's own here.
   const orderwheel = new URL('../../src/config/index.ts', import.meta.url).href
   const source = `
-    import { classifyAnswer, custom, defineConfig, email, env, http, textAt, tryAgain, webhook } from '${orderwheel}'
+    import { batch, classifyAnswer, custom, defineConfig, email, env, http, textAt, tryAgain, webhook } from '${orderwheel}'
     export default defineConfig({
       targets: { ${examples.join('\n')} },
       routes: { 'order.placed': ${JSON.stringify(names)}, 'order.cancelled': [] },
@@ -50,6 +50,7 @@ test('the examples on the page of targets are configurations without mistakes', 
   const { targets } = await loadConfig({
     path,
     environment: {
+      SEARCH_URL: 'https://search.example.com',
       SHIPPING_URL: 'https://rates.example.com',
       TRACKING_URL: 'https://tracking.example.com',
       BUSINESS_CENTRAL_URL: 'https://bc.example.com/orders',

@@ -1,0 +1,1 @@
+comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt.';
