@@ -22,6 +22,7 @@ export default defineConfig({
     // The customer hears of an order only when the ERP has it.
     'confirmation-email': email({
       after: ['erp'],
+      withdrawWhenCancelled: true,
       template: 'order-confirmation',
       from: env('EMAIL_FROM', { description: 'sender: Shop <orders@shop.example>' }),
       smtp: env('SMTP_URL', { description: 'mail server: smtp://user:password@host:587' }),
@@ -47,6 +48,7 @@ export default defineConfig({
         total: order.totals.total,
         currency: order.currency,
       }),
+      withdrawWhenCancelled: true,
       priority: 'low',
       concurrency: 5,
       retry: { attempts: 8 },

@@ -1102,6 +1102,19 @@ UNION ALL
      JOIN orderwheel.orders o ON ((o.id = l.order_id)))
   WHERE (l.resolved_at IS NOT NULL)
 UNION ALL
+ SELECT d.order_id,
+    o.external_id,
+    d.settled_at AS at,
+    4 AS step,
+    'withdrawn'::text AS event,
+    d.target,
+    NULL::integer AS attempt,
+    format('%s: the order was cancelled before %s was told of it'::text, m.kind, d.target) AS detail
+   FROM ((orderwheel.deliveries d
+     JOIN orderwheel.messages m ON ((m.id = d.message_id)))
+     JOIN orderwheel.orders o ON ((o.id = d.order_id)))
+  WHERE (d.state = 'cancelled'::text)
+UNION ALL
  SELECT o.id AS order_id,
     o.external_id,
     a.at,
@@ -1129,7 +1142,7 @@ comment on column orderwheel.order_timeline.order_id is 'The order.';
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
 comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
-comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, dead letter, what somebody decided and who.';
+comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
 comment on column orderwheel.order_timeline.detail is 'The reason, when there is one, without the customer''s name, address, e-mail and phone as the order has them (#).';

@@ -10,6 +10,7 @@ import { answerClientError } from './answer-client-error.ts'
 import { answerError, plainJson } from './answer-error.ts'
 import { addUnknownHandler } from './answer-unknown.ts'
 import { createAuthenticator } from './authenticate.ts'
+import { addCancellationRoutes } from './cancellation-routes.ts'
 import { closeGracefully } from './close-gracefully.ts'
 import { describeApi } from './describe-api.ts'
 import { countOrders } from './count-orders.ts'
@@ -42,7 +43,7 @@ export type AppOptions = {
   schemaReady?: SchemaReady
   /** Of the configuration: for requests that operators correct. Default none. */
   targets?: readonly Target[]
-  /** Called after each commit that wrote orders; must not throw. */
+  /** Called after each commit that wrote orders or messages; must not throw. */
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
   diagnose?: Diagnose
@@ -80,6 +81,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
+  addCancellationRoutes(app, { db, requires, outboxChanged })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })
@@ -137,5 +139,7 @@ function createServer(log: Log, limits: HttpLimits): FastifyInstance {
 async function readBody(request: FastifyRequest, body: Buffer): Promise<unknown> {
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new HttpProblem('unsupported-media-type', plainJson)
-  return parseJsonBody(body, request.routeOptions.config.invalidBody)
+  const { invalidBody, bodyOptional } = request.routeOptions.config
+  if (bodyOptional && body.length === 0) return undefined
+  return parseJsonBody(body, invalidBody)
 }

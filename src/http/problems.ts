@@ -12,6 +12,7 @@ export const problems = {
   'replay-not-found': [404, 'No such replay'],
   'method-not-allowed': [405, 'This path does not answer this method'],
   'request-timeout': [408, 'The request did not arrive in time'],
+  'order-not-cancellable': [409, 'The order cannot be cancelled any more'],
   'order-exists': [409, 'An order with this externalId exists'],
   'request-in-progress': [409, 'The same is being written by another request'],
   'request-not-editable': [409, 'What is sent for this order cannot be edited'],
@@ -46,7 +47,7 @@ export type ProblemPart =
 export type ProblemMembers = {
   detail?: string
   errors?: readonly ProblemPart[]
-  /** `order-exists`: the order that is there. */
+  /** `order-exists`, `order-not-cancellable`: the order that is there. */
   orderId?: string
   /** `nothing-to-replay`: who was first, and when. */
   by?: string

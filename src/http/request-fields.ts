@@ -17,6 +17,8 @@ declare module 'fastify' {
     invalidBody?: ProblemCode
     /** What to answer when an id in the path cannot be one. Default `order-not-found`. */
     notFound?: ProblemCode
+    /** Whether an empty body is none, though its media type is given. Default false: it is not JSON. */
+    bodyOptional?: boolean
   }
 }
 

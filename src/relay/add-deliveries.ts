@@ -10,39 +10,45 @@ export type NewDelivery = {
   kind: string
   target: string
   after: readonly string[]
+  /** It need not be told: the order was cancelled before its target was told of it. */
+  withdrawn: boolean
 }
 
 /**
  * Writes deliveries: `queued` when they can be told now, `waiting` when they come after another target
- * or when an earlier message of the same order is still open (or dead) for the same target. What something
- * waits for is marked `awaited`: settling it releases what waits.
+ * or when an earlier message of the same order is still open (or dead) for the same target, `cancelled` when they
+ * are withdrawn. What something waits for is marked `awaited`: settling it releases what waits.
  */
 export async function addDeliveries(
   tx: Tx,
   deliveries: readonly NewDelivery[],
-): Promise<(NewDelivery & { state: 'queued' | 'waiting' })[]> {
+): Promise<(NewDelivery & { state: 'queued' | 'waiting' | 'cancelled' })[]> {
   if (deliveries.length === 0) return []
   const held = await markHolding(tx, deliveries)
-  const awaited = new Set(
-    deliveries.flatMap(({ messageId, after }) => after.map((name) => `${messageId}:${name}`)),
+  const keyOf = ({ messageId }: NewDelivery, target: string) => `${messageId}:${target}`
+  const awaited = new Set(deliveries.flatMap((one) => one.after.map((name) => keyOf(one, name))))
+  const withdrawn = new Set(
+    deliveries.filter((one) => one.withdrawn).map((one) => keyOf(one, one.target)),
   )
-  const decided = deliveries.map((delivery) => ({
-    ...delivery,
-    state: isHeld(delivery, held) ? ('waiting' as const) : ('queued' as const),
-    awaited: awaited.has(`${delivery.messageId}:${delivery.target}`),
-  }))
+  const decided = deliveries.map((delivery) => {
+    const isFirst = delivery.after.every((name) => withdrawn.has(keyOf(delivery, name)))
+    const isHeld = !isFirst || held.has(`${delivery.orderId}:${delivery.target}`)
+    const state = isHeld ? ('waiting' as const) : ('queued' as const)
+    return {
+      ...delivery,
+      state: delivery.withdrawn ? ('cancelled' as const) : state,
+      awaited: awaited.has(keyOf(delivery, delivery.target)),
+    }
+  })
   await sql`
-    insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited)
-    select "messageId", target, position, "orderId", state, after, awaited
+    insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited, settled_at)
+    select "messageId", target, position, "orderId", state, after, awaited,
+           case when state = 'cancelled' then now() end
       from json_to_recordset(${JSON.stringify(decided)}::json)
         as d("messageId" uuid, target text, position bigint, "orderId" uuid, state text, after text[], awaited boolean)`.execute(
     tx,
   )
   return decided
-}
-
-function isHeld(delivery: NewDelivery, held: ReadonlySet<string>): boolean {
-  return delivery.after.length > 0 || held.has(`${delivery.orderId}:${delivery.target}`)
 }
 
 // Locks what it finds, in the order in which everybody locks: without the lock, an earlier delivery that is

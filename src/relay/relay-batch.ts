@@ -1,5 +1,6 @@
 import { isAfterOrder } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
+import { withdrawDeliveries, type Withdrawn } from '#deliveries/withdraw-deliveries.ts'
 import { isMessageKind, type Routes } from '#messages/message-kinds.ts'
 import { type Message, takeMessages } from '#outbox/take-messages.ts'
 import { addJobs } from '#queues/jobs.ts'
@@ -11,7 +12,7 @@ import { addDeliveries, type NewDelivery } from './add-deliveries.ts'
 export type RelayDeps = {
   db: Db
   boss: Boss
-  targets: readonly Pick<Target, 'name' | 'after'>[]
+  targets: readonly Pick<Target, 'name' | 'after' | 'withdrawWhenCancelled'>[]
   routes: Routes
 }
 
@@ -31,18 +32,36 @@ export async function relayBatch(
   return deps.db.transaction().execute(async (tx) => {
     const messages = await takeMessages(tx, take, deps.routes)
     if (messages.length === 0) return { messages: 0, jobs: 0, targets: [] }
+    const withdrawn = await withdraw(tx, messages, deps)
     const deliveries = await addDeliveries(
       tx,
-      messages.flatMap((message) => fanOut(message, deps)),
+      messages.flatMap((message) => fanOut(message, { ...deps, withdrawn })),
     )
     const ready = deliveries.filter((delivery) => delivery.state === 'queued')
     const byTarget = Map.groupBy(ready, (delivery) => delivery.target)
     for (const [target, add] of byTarget) await addEveryJob(tx, deps.boss, { target, add })
-    return { messages: messages.length, jobs: ready.length, targets: [...byTarget.keys()] }
+    const targets = new Set([...byTarget.keys(), ...withdrawn.released])
+    return { messages: messages.length, jobs: ready.length, targets: [...targets] }
   })
 }
 
-function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[] {
+function withdraw(
+  tx: Tx,
+  messages: readonly Message[],
+  { boss, targets }: RelayDeps,
+): Promise<Withdrawn> {
+  const cancelled = messages.filter(({ kind }) => kind === 'order.cancelled')
+  return withdrawDeliveries(tx, boss, {
+    cancelled: cancelled.map(({ orderId }) => orderId),
+    targets: targets.filter((one) => one.withdrawWhenCancelled).map(({ name }) => name),
+    orderIds: messages.map(({ orderId }) => orderId),
+  })
+}
+
+function fanOut(
+  message: Message,
+  { routes, targets, withdrawn }: RelayDeps & { withdrawn: Withdrawn },
+): NewDelivery[] {
   const { id, position, orderId, kind } = message
   if (!isMessageKind(kind)) {
     throw new Unrelayable(`Message ${id}: unknown kind ${kind}. Deploy a version that knows it.`)
@@ -58,7 +77,8 @@ function fanOut(message: Message, { routes, targets }: RelayDeps): NewDelivery[]
     if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
     // A target that is not told of this kind of message is not waited for.
     const after = target.after.filter((earlier) => routed.includes(earlier))
-    return { messageId: id, position, orderId, kind, target: name, after }
+    const isWithdrawn = kind === 'order.cancelled' && withdrawn.has(orderId, name)
+    return { messageId: id, position, orderId, kind, target: name, after, withdrawn: isWithdrawn }
   })
 }
 

@@ -71,6 +71,12 @@ export const commonOptions = {
       { additionalProperties: false },
     ),
   ),
+  withdrawWhenCancelled: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether an order that was cancelled before this target was called about it is never told to it.',
+    }),
+  ),
   keepLettersDays: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -94,6 +100,7 @@ export function fillTargetOptions(options: CommonOptions): TargetOptions {
     priority: options.priority ?? targetDefaults.priority,
     idempotent: options.idempotent ?? targetDefaults.idempotent,
     retry: { ...targetDefaults.retry, ...options.retry },
+    withdrawWhenCancelled: options.withdrawWhenCancelled ?? targetDefaults.withdrawWhenCancelled,
     keepLettersDays: options.keepLettersDays ?? targetDefaults.keepLettersDays,
   }
 }

@@ -52,6 +52,8 @@ export type TargetOptions = {
   /** Whether repeating a call with the same Idempotency-Key is safe. False: an unanswered call becomes `uncertain`. */
   idempotent: boolean
   retry: RetrySchedule
+  /** Whether an order that was cancelled before this target was first called about it is never told to it. */
+  withdrawWhenCancelled: boolean
   /** Days that a closed dead letter is kept, 1 … 36 500. Null: for ever. */
   keepLettersDays: number | null
 }
@@ -105,6 +107,7 @@ export const targetDefaults: TargetOptions = {
   idempotent: true,
   // 5 s, 10 s, 20 s … then hourly: more than 24 hours in all.
   retry: { attempts: 35, delaySeconds: 5, maxDelaySeconds: 3_600 },
+  withdrawWhenCancelled: false,
   keepLettersDays: null,
 }
 

@@ -17,6 +17,7 @@ test('what was left out is shown with its default', () => {
       'failuresInARow 5, failureRate 0.5, minimumCalls 20, windowSeconds 30, probeAfterSeconds 5, maxProbeAfterSeconds 60',
     priority: 'normal',
     idempotent: 'true',
+    withdrawWhenCancelled: 'false',
     keepLettersDays: 'for ever',
     retry: 'attempts 35, delaySeconds 5, maxDelaySeconds 3600',
   })

@@ -149,6 +149,7 @@ test('a later message relayed while the earlier one is being settled is not forg
       messageId: id,
       target: 'erp',
       after: [],
+      withdrawn: false,
     }))
     expect(await addDeliveries(tx, added)).toMatchObject([{ state: 'waiting' }])
     const settling = settleDeliveries(deps, 'erp', [

@@ -31,7 +31,8 @@ update orderwheel.deliveries d set awaited = true
  where d.message_id = h.message_id and d.target = h.target and "d"."message_id" >= $3::uuid
 returning d.order_id, d.target;
 
-insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited)
-select "messageId", target, position, "orderId", state, after, awaited
+insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited, settled_at)
+select "messageId", target, position, "orderId", state, after, awaited,
+       case when state = 'cancelled' then now() end
   from json_to_recordset($1::json)
     as d("messageId" uuid, target text, position bigint, "orderId" uuid, state text, after text[], awaited boolean);

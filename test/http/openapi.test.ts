@@ -44,6 +44,7 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
   expect(paths.filter((path) => !path.startsWith('/ops/'))).toEqual([
     '/orders',
     '/orders/{id}',
+    '/orders/{id}/cancellation',
     '/livez',
     '/readyz',
     '/metrics',

@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+import { addMessage } from '#outbox/add-message.ts'
+
+export type Cancellation = {
+  externalId: string
+  messageId: string
+  /** ISO 8601. */
+  cancelledAt: string
+  reason: string | null
+}
+
+export type Cancelled =
+  /** `isNew`: by this call; else what an earlier one did. */
+  | { kind: 'cancelled'; isNew: boolean; cancellation: Cancellation }
+  | { kind: 'not-found' }
+  /** Nobody can be told of it any more; `why` for people. */
+  | { kind: 'too-late'; why: string }
+
+/**
+ * Cancels an order: adds an `order.cancelled` message, once. Whoever is told of it, and who need not be, the relay finds
+ * out. `id` must be a UUID.
+ */
+export async function cancelOrder(
+  tx: Tx,
+  { id, reason }: { id: string; reason: string | null },
+): Promise<Cancelled> {
+  const order = await lockOrder(tx, id)
+  if (!order) return { kind: 'not-found' }
+  const { externalId } = order
+  const known = await findCancellation(tx, id)
+  if (known) return { kind: 'cancelled', isNew: false, cancellation: { externalId, ...known } }
+  if (order.isForgotten) return { kind: 'too-late', why: 'The personal data in it was removed.' }
+  // Whether it was cancelled before is not known any more, either.
+  if (order.historyDropped)
+    return { kind: 'too-late', why: 'What happened to it is not kept any more.' }
+  const message = await addMessage(tx, {
+    orderId: id,
+    kind: 'order.cancelled',
+    payload: reason === null ? {} : { reason },
+  })
+  const cancellation = { externalId, messageId: message.id, cancelledAt: message.createdAt, reason }
+  return { kind: 'cancelled', isNew: true, cancellation }
+}
+
+type Locked = { externalId: string; isForgotten: boolean; historyDropped: boolean }
+
+// Of two who cancel the same order, the second sees what the first did. Others may add messages meanwhile.
+async function lockOrder(tx: Tx, id: string): Promise<Locked | undefined> {
+  const { rows } = await sql<Locked>`
+    select external_id as "externalId", forgotten_at is not null as "isForgotten",
+           coalesce(received_at < orderwheel.history_since(), false) as "historyDropped"
+      from orderwheel.orders where id = ${id}::uuid
+       for no key update`.execute(tx)
+  return rows[0]
+}
+
+// One statement: read in two, a message that is relayed in between would be in neither.
+async function findCancellation(
+  tx: Tx,
+  orderId: string,
+): Promise<Omit<Cancellation, 'externalId'> | undefined> {
+  const { rows } = await sql<{ messageId: string; cancelledAt: Date; reason: string | null }>`
+    select id as "messageId", created_at as "cancelledAt", payload->>'reason' as reason
+      from (select position, id, kind, created_at, payload from orderwheel.outbox where order_id = ${orderId}::uuid
+            union all
+            select position, id, kind, created_at, payload from orderwheel.messages where order_id = ${orderId}::uuid) m
+     where kind = 'order.cancelled'
+     order by position limit 1`.execute(tx)
+  const [found] = rows
+  return found && { ...found, cancelledAt: found.cancelledAt.toISOString() }
+}

@@ -1,0 +1,21 @@
+import { sql } from 'kysely'
+
+import type { Tx } from '#database/open-database.ts'
+
+export type NewMessage = { orderId: string; kind: string; payload: object }
+
+export type AddedMessage = { id: string; createdAt: string }
+
+/** Adds a message to the outbox, in the transaction of what it tells of. The time is ISO 8601. */
+export async function addMessage(
+  tx: Tx,
+  { orderId, kind, payload }: NewMessage,
+): Promise<AddedMessage> {
+  const { rows } = await sql<{ id: string; createdAt: Date }>`
+    insert into orderwheel.outbox (order_id, kind, payload)
+    values (${orderId}, ${kind}, ${JSON.stringify(payload)}::jsonb)
+    returning id, created_at as "createdAt"`.execute(tx)
+  const [added] = rows
+  if (!added) throw new Error(`No message ${kind} was added.`)
+  return { id: added.id, createdAt: added.createdAt.toISOString() }
+}
