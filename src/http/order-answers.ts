@@ -1,9 +1,10 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
+import type { DeliveryState } from '#database/tables.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { Order } from '#messages/order.ts'
-import { orderStates } from '#orders/order-state.ts'
-import type { OrderReport } from '#orders/read-order.ts'
+import { orderStates, type OrderState } from '#orders/order-state.ts'
+import type { OrderReport as Report } from '#orders/read-order.ts'
 
 const time = Type.String({ format: 'date-time' })
 const uuid = Type.String({ format: 'uuid' })
@@ -18,17 +19,19 @@ const PlacedOrder = Type.Object(
   {
     id: uuid,
     externalId: Type.String(),
-    state: Type.String({ enum: ['received'] }),
+    state: Type.Unsafe<'received'>({ type: 'string', enum: ['received'] }),
     links: Links,
   },
   { $id: 'PlacedOrder', examples: [placedAnswer({ id: orderId, externalId: 'WEB-10042' })] },
 )
 
+export type PlacedOrder = Static<typeof PlacedOrder>
+
 /** The 200 of GET /orders. */
 const OrderAnswer = Type.Object({
   id: uuid,
   externalId: Type.String(),
-  state: Type.String({ enum: [...orderStates] }),
+  state: Type.Unsafe<OrderState>({ type: 'string', enum: [...orderStates] }),
   receivedAt: time,
   order: Type.Unsafe<Order>({ $ref: 'Order#' }),
   messages: Type.Array(
@@ -44,7 +47,8 @@ const OrderAnswer = Type.Object({
     Type.Object({
       target: Type.String(),
       message: Type.Object({ id: uuid, kind: Type.String() }),
-      state: Type.String({
+      state: Type.Unsafe<DeliveryState>({
+        type: 'string',
         enum: [
           'waiting',
           'queued',
@@ -81,6 +85,8 @@ const OrderAnswer = Type.Object({
   links: Links,
 })
 
+export type OrderReport = Static<typeof OrderAnswer>
+
 /** Named in the OpenAPI file, so that generated clients have names for them, too. */
 export const orderSchemas = [
   { $id: 'Order', ...Order, examples: [exampleOrder('WEB-10042')] },
@@ -92,7 +98,7 @@ export function placedAnswer({ id, externalId }: { id: string; externalId: strin
   return { id, externalId, state: 'received', links: { self: orderPath(id) } }
 }
 
-export function orderAnswer(report: OrderReport) {
+export function orderAnswer(report: Report) {
   const deliveries = report.deliveries.map((delivery) => ({
     ...delivery,
     attempts: delivery.attempts.map(({ answer, ...attempt }) => ({
@@ -113,6 +119,7 @@ export function orderPath(id: string): string {
   return `/orders/${id}`
 }
 
-function orNull(schema: { type: string; format?: string }) {
-  return Type.Unsafe<unknown>({ ...schema, type: [schema.type, 'null'] })
+function orNull<T extends 'string' | 'integer'>(schema: { type: T; format?: string }) {
+  type Value = T extends 'string' ? string : number
+  return Type.Unsafe<Value | null>({ ...schema, type: [schema.type, 'null'] })
 }
