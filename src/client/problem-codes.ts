@@ -12,6 +12,7 @@ export const problemCodes = [
   'replay-not-found',
   'method-not-allowed',
   'request-timeout',
+  'order-not-cancellable',
   'order-exists',
   'request-in-progress',
   'request-not-editable',
