@@ -9,17 +9,19 @@ import { formatTable } from './format-table.ts'
 import { formatTime } from './format-time.ts'
 import { reasonOption } from './read-reason.ts'
 import { setTarget } from './set-target.ts'
+import { testTarget } from './test-target.ts'
 import { unknownTarget } from './unknown-target.ts'
 import { withDatabase } from './with-database.ts'
 
 const name = 'targets'
-const actions = ['list', 'set', 'changes']
+const actions = ['list', 'set', 'changes', 'test']
 
 export const targets = defineCommand({
   name,
-  summary: 'Shows each target’s limits, circuit and pause; sets how much it may be called',
+  summary:
+    'Shows each target’s limits, circuit and pause; sets how much it may be called; tries it',
   usage:
-    '[list] [--json] | changes <target> [--json] | set <target> [--concurrency <number>] [--rate <calls>/<seconds>]',
+    '[list] [--json] | changes <target> [--json] | set <target> [--concurrency <number>] [--rate <calls>/<seconds>] | test <target> --order <id or externalId> [--dry-run]',
   positionals: { least: 0, most: 2, missing: '' },
   options: {
     concurrency: {
@@ -34,6 +36,13 @@ export const targets = defineCommand({
     },
     reason: reasonOption,
     'no-wait': { type: 'boolean', summary: 'Does not wait until a lower concurrency holds' },
+    order: { type: 'string', value: 'order', summary: 'Which order to tell it of, for test' },
+    message: {
+      type: 'string',
+      value: 'kind',
+      summary: 'Which of the order’s messages, for test; order.placed if left out',
+    },
+    'dry-run': { type: 'boolean', summary: 'Only shows what test would send' },
     json: { type: 'boolean', summary: 'For programs' },
   },
   async run({ values, positionals: [action = 'list', target] }, context) {
@@ -46,12 +55,15 @@ export const targets = defineCommand({
       case 'changes':
         refuse({ ...values, json: undefined }, action)
         return listChanges({ target: named(target), json }, context)
+      case 'test':
+        return test(named(target), values, context)
       case 'set':
+        refuseTest(values)
         return setTarget(named(target), { ...values, json }, context)
       default:
         throw usageError(
           name,
-          `it does not know "${action}"${suggestName(action, actions) || ': say list, set or changes'}`,
+          `it does not know "${action}"${suggestName(action, actions) || ': say list, set, changes or test'}`,
         )
     }
   },
@@ -60,6 +72,32 @@ export const targets = defineCommand({
 function refuse(values: Readonly<Record<string, unknown>>, action: string): void {
   const given = Object.entries(values).find(([, value]) => value !== undefined)
   if (given) throw usageError(name, `${action} takes no --${given[0]}`)
+}
+
+function test(
+  target: string,
+  given: Readonly<Record<string, string | boolean | undefined>>,
+  context: Context,
+): Promise<number> {
+  const {
+    order,
+    message = 'order.placed',
+    'dry-run': dryRun = false,
+    json = false,
+    ...rest
+  } = given
+  refuse(rest, 'test')
+  if (typeof order !== 'string') throw usageError(name, 'test of which order? Give --order')
+  const asked = { target, order, message: String(message) }
+  return testTarget({ ...asked, dryRun: dryRun === true, json: json === true }, context)
+}
+
+function refuseTest({
+  order,
+  message,
+  'dry-run': dryRun,
+}: Readonly<Record<string, unknown>>): void {
+  refuse({ order, message, 'dry-run': dryRun }, 'set')
 }
 
 function named(target: string | undefined): string {
