@@ -23,7 +23,10 @@ export function explainFinding(finding: NamedFinding): Explained {
           'it has no delivery, and the version that relayed it did not write down where it was routed',
           `if it was routed nowhere: update orderwheel.messages set targets = '{}' where id = '${messageId}'`,
         )
-      return mended(`it was routed to ${target}, and has no delivery there`, finding)
+      return command(
+        `it was routed to ${target}, and has no delivery there`,
+        `orderwheel verify --repair --only ${kind} (it stays if a later message of the order may have been told there: then look into ${target}, and to decide about it: insert into orderwheel.deliveries (message_id, target, position, order_id, state, settled_at) select id, '${target}', position, order_id, 'uncertain', now() from orderwheel.messages where id = '${messageId}', then orderwheel order ${which(finding)} --mark-delivered --target ${target}, or --skip, or --try-again)`,
+      )
     case 'job-missing':
       return mended('it is to be told, and has no job', finding)
     case 'letter-missing':
