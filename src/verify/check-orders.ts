@@ -8,8 +8,8 @@ import type { Finding } from './finding.ts'
 export type OrdersChecked = { orders: number; found: Finding[] }
 
 /**
- * Looks whether each order of a chunk has a message, waiting or relayed, and notes those (up to the order `upTo`) that
- * have none. `newAfter`: an order with a higher id was never looked at before; null: nothing was.
+ * Looks whether each order of a chunk has its `order.placed`, waiting or relayed, and notes those (up to the order
+ * `upTo`) that have none. `newAfter`: an order with a higher id was never looked at before; null: nothing was.
  */
 export async function checkOrders(
   db: Db,
@@ -41,7 +41,7 @@ const asFindings = sql`
          to_json(received_at) as since
     from found`
 
-// Orders are wide: their ids come from the index alone, and only those that have no message are read. See
+// Orders are wide: their ids come from the index alone, and only those without their message are read. See
 // check-messages.ts for `not in`.
 function looked(chunk: Chunk): RawBuilder<unknown> {
   return sql`
@@ -50,8 +50,10 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
       select o.id from orderwheel.orders o where ${within('o.id', chunk)}
     ), silent as materialized (
       select id from placed
-       where id not in (select m.order_id from orderwheel.messages m where ${within('m.order_id', chunk)})
-         and id not in (select b.order_id from orderwheel.outbox b where ${within('b.order_id', chunk)})
+       where id not in (select m.order_id from orderwheel.messages m
+                         where ${within('m.order_id', chunk)} and m.kind = 'order.placed')
+         and id not in (select b.order_id from orderwheel.outbox b
+                         where ${within('b.order_id', chunk)} and b.kind = 'order.placed')
     ), found as materialized (
       select o.id, o.received_at from orderwheel.orders o
        where o.id = any(array(select id from silent))

@@ -9,7 +9,7 @@ export function explainFinding(finding: NamedFinding): Explained {
   switch (kind) {
     case 'order-without-message':
       return command(
-        'no message of it was ever told',
+        'its order.placed is neither waiting nor relayed',
         `orderwheel verify --repair --only ${kind} (it stays if it may have been told: then look into its targets, and insert into orderwheel.outbox (order_id, kind) values ('${finding.orderId}', 'order.placed'))`,
       )
     case 'message-missing':

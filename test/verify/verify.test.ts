@@ -181,22 +181,23 @@ const cases: Case[] = [
   },
   {
     name: 'a message that is gone with all that belongs to it',
-    found: ['job-without-delivery erp', 'job-without-delivery slow', 'message-missing'],
-    lost: 1,
+    found: [
+      'job-without-delivery erp',
+      'job-without-delivery slow',
+      'message-missing',
+      'order-without-message',
+    ],
+    lost: 2,
     async disturb(db, { queued }) {
       await sql`
         insert into orderwheel.verify_pending (id, order_id)
         values (${queued.messageId}, ${queued.orderId}) on conflict do nothing`.execute(db)
-      await sql`
-        insert into orderwheel.outbox (order_id, kind) values (${queued.orderId}, 'order.cancelled')`.execute(
-        db,
-      )
       await sql`delete from orderwheel.messages where id = ${queued.messageId}`.execute(db)
       return queued.orderId
     },
     repaired: 'for-a-person',
     actions: ['job.deleted', 'job.deleted'],
-    left: ['message-missing'],
+    left: ['message-missing', 'order-without-message'],
   },
   {
     name: 'an order that nobody was ever told of',
@@ -204,6 +205,21 @@ const cases: Case[] = [
     lost: 1,
     async disturb(db, { waiting }) {
       await sql`delete from orderwheel.outbox where order_id = ${waiting.orderId}`.execute(db)
+      return waiting.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['order-without-message'],
+  },
+  {
+    name: 'an order of which only a later message is left',
+    found: ['order-without-message'],
+    lost: 1,
+    async disturb(db, { waiting }) {
+      await sql`
+        update orderwheel.outbox set kind = 'order.cancelled' where order_id = ${waiting.orderId}`.execute(
+        db,
+      )
       return waiting.orderId
     },
     repaired: 'for-a-person',
@@ -437,10 +453,8 @@ test('what was marked as delivered by hand needs no attempt', async () => {
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ findings: [] })
 })
 
-test('an order that was never told of is placed again, once; one that may have been is left to a person', async () => {
-  await openDay()
-  await verifyShop(shop.db)
-  // The next verification is the first to look at this order, minutes after it came.
+/** An order without a message, which the next verification is the first to look at, minutes after it came. */
+async function placeSilently(): Promise<string> {
   const { rows } = await sql<{ id: string }>`
     insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document)
     values (uuidv7(interval '-3 minutes'), 'SILENT', uuidv7(), 'silent', sha256('x'), ${exampleOrder('SILENT')})
@@ -449,6 +463,13 @@ test('an order that was never told of is placed again, once; one that may have b
     update orderwheel.verify_state set watermark = '00000000-0000-0000-0000-000000000001'`.execute(
     shop.db,
   )
+  return rows[0]?.id ?? ''
+}
+
+test('an order that was never told of is placed again, once', async () => {
+  await openDay()
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
 
   const found = await verifyShop(shop.db)
   expect(found.findings).toMatchObject([{ kind: 'order-without-message', order: 'SILENT' }])
@@ -458,7 +479,15 @@ test('an order that was never told of is placed again, once; one that may have b
   ])
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ lost: 0, findings: [] })
   expect(await shop.relay()).toBe(2)
-  expect(await shop.deliveries(rows[0]?.id ?? '')).toMatchObject({ erp: 'queued' })
+  expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'queued' })
+})
+
+test('an order that was cancelled before it was told of is not placed behind that, but left to a person', async () => {
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
+  const found = await verifyShop(shop.db)
+  await shop.addMessage(orderId, 'order.cancelled')
+  expect(await repair(found)).toEqual(['for-a-person'])
 })
 
 test('a job that is recreated keeps out the worker that had the old one', async () => {
