@@ -441,6 +441,33 @@ test.each(cases)('$name is found, named and mended once', async (one) => {
   expect((await audited()).length).toBe(one.actions.length)
 })
 
+test('a message of an order that is older than what retention dropped is missed, one that went with it is not', async () => {
+  const { told } = await openDay()
+  const cancellation = await shop.addMessage(told.orderId, 'order.cancelled')
+  await verifyShop(shop.db)
+  await sql`
+    update orderwheel.orders set received_at = now() - interval '40 days' where id = ${told.orderId}`.execute(
+    shop.db,
+  )
+  await sql`insert into orderwheel.dropped_history (until) values (now() - interval '10 days')`.execute(
+    shop.db,
+  )
+  await sql`
+    insert into orderwheel.verify_pending (id, order_id) values (uuidv7(interval '-39 days'), ${told.orderId})`.execute(
+    shop.db,
+  )
+  await sql`
+    insert into orderwheel.verify_pending (id, order_id) values (${cancellation}, ${told.orderId}) on conflict do nothing`.execute(
+    shop.db,
+  )
+  await sql`delete from orderwheel.outbox where id = ${cancellation}`.execute(shop.db)
+
+  for (const isFull of [false, true])
+    expect((await verifyShop(shop.db, { isFull })).findings).toMatchObject([
+      { kind: 'message-missing', orderId: told.orderId, messageId: cancellation },
+    ])
+})
+
 test('what was marked as delivered by hand needs no attempt', async () => {
   const { dead } = await openDay()
   await decideDelivery(shop, {
