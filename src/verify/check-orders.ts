@@ -19,7 +19,7 @@ export async function checkOrders(
     with ${looked(chunk)},
     noted as (
       insert into orderwheel.verify_pending (id, order_id, was_new)
-      select id, id, coalesce(id > ${newAfter}::uuid, false) from found where id <= ${upTo}::uuid
+      select id, id, coalesce(id > ${newAfter}::uuid and is_new, false) from found where id <= ${upTo}::uuid
       on conflict do nothing
     ), settled as (
       delete from orderwheel.verify_pending p
@@ -41,6 +41,9 @@ const asFindings = sql`
          to_json(received_at) as since
     from found`
 
+// What was written a while ago may have been told, and its message deleted since.
+const newFor = sql`interval '15 minutes'`
+
 // Orders are wide: their ids come from the index alone, and only those without their message are read. See
 // check-messages.ts for `not in`.
 function looked(chunk: Chunk): RawBuilder<unknown> {
@@ -55,7 +58,8 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
          and id not in (select b.order_id from orderwheel.outbox b
                          where ${within('b.order_id', chunk)} and b.kind = 'order.placed')
     ), found as materialized (
-      select o.id, o.received_at from orderwheel.orders o
+      select o.id, o.received_at, o.received_at between now() - ${newFor} and now() and o.forgotten_at is null as is_new
+        from orderwheel.orders o
        where o.id = any(array(select id from silent))
          and o.received_at >= coalesce(orderwheel.history_since(), '-infinity')
     )`

@@ -480,11 +480,12 @@ test('what was marked as delivered by hand needs no attempt', async () => {
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ findings: [] })
 })
 
-/** An order without a message, which the next verification is the first to look at, minutes after it came. */
-async function placeSilently(): Promise<string> {
+/** An order without a message, which the next verification is the first to look at. */
+async function placeSilently({ minutesAgo = 3 } = {}): Promise<string> {
   const { rows } = await sql<{ id: string }>`
-    insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document)
-    values (uuidv7(interval '-3 minutes'), 'SILENT', uuidv7(), 'silent', sha256('x'), ${exampleOrder('SILENT')})
+    insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document, received_at)
+    select uuidv7(-ago), 'SILENT', uuidv7(), 'silent', sha256('x'), ${exampleOrder('SILENT')}, now() - ago
+      from make_interval(mins => ${minutesAgo}) ago
     returning id`.execute(shop.db)
   await sql`
     update orderwheel.verify_state set watermark = '00000000-0000-0000-0000-000000000001'`.execute(
@@ -507,6 +508,22 @@ test('an order that was never told of is placed again, once', async () => {
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ lost: 0, findings: [] })
   expect(await shop.relay()).toBe(2)
   expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'queued' })
+})
+
+test('an order that is first looked at a while after it came is left to a person: it may have been told', async () => {
+  await verifyShop(shop.db)
+  await placeSilently({ minutesAgo: 16 })
+  expect(await repair(await verifyShop(shop.db))).toEqual(['for-a-person'])
+})
+
+test('an order of a person who was forgotten is told to nobody', async () => {
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
+  const found = await verifyShop(shop.db)
+  await sql`update orderwheel.orders set forgotten_at = now() where id = ${orderId}`.execute(
+    shop.db,
+  )
+  expect(await repair(found)).toEqual(['for-a-person'])
 })
 
 test('an order that was cancelled before it was told of is not placed behind that, but left to a person', async () => {
