@@ -66,7 +66,15 @@ BEGIN ATOMIC
  SELECT
          CASE
              WHEN (cardinality(without_texts.texts) = 0) THEN without_texts.words
-             ELSE regexp_replace(without_texts.words, (('(?<!\w)(?:'::text || string_agg(regexp_replace(t.t, '([][\\^$.|?*+(){}/-])'::text, '\\\1'::text, 'g'::text), '|'::text ORDER BY (length(t.t)) DESC, t.t)) || ')(?!\w)'::text), '#'::text, 'gi'::text)
+             ELSE regexp_replace(without_texts.words, string_agg(((
+             CASE
+                 WHEN (t.t ~~ '%@%'::text) THEN '(?<![\w.+])'::text
+                 ELSE '(?<!\w)'::text
+             END || regexp_replace(t.t, '([][\\^$.|?*+(){}/-])'::text, '\\\1'::text, 'g'::text)) ||
+             CASE
+                 WHEN (t.t ~~ '%@%'::text) THEN '(?!\w|\.\w)'::text
+                 ELSE '(?!\w)'::text
+             END), '|'::text ORDER BY (length(t.t)) DESC, t.t), '#'::text, 'gi'::text)
          END AS regexp_replace
     FROM unnest(without_texts.texts) t(t);
 END;
@@ -81,11 +89,15 @@ AS $function$
          when 'string' then to_jsonb(orderwheel.without_texts(value #>> '{}', texts))
          when 'array' then (select coalesce(jsonb_agg(orderwheel.json_without_texts(e, texts) order by n), '[]')
                               from jsonb_array_elements(value) with ordinality as a(e, n))
-         when 'object' then (select coalesce(jsonb_object_agg(k, orderwheel.json_without_texts(v, texts)), '{}')
+         when 'object' then (select coalesce(jsonb_object_agg(k,
+                                      case when jsonb_typeof(v) = 'string'
+                                            and k in ('id', 'orderId', 'externalId', 'messageId', 'letterId', 'replayId',
+                                                      'target', 'kind', 'finding', 'state', 'before', 'after')
+                                           then v else orderwheel.json_without_texts(v, texts) end), '{}')
                                from jsonb_each(value) as o(k, v))
          else value end
 $function$;
-comment on function orderwheel.json_without_texts(jsonb,text[]) is 'The same with every text in a JSON value; keys stay.';
+comment on function orderwheel.json_without_texts(jsonb,text[]) is 'The same with every text in a JSON value; keys stay, and so do ids, targets, kinds and states, whatever somebody is called.';
 
 CREATE OR REPLACE FUNCTION orderwheel.without_person(words text, document jsonb)
  RETURNS text
