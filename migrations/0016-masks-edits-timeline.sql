@@ -29,3 +29,7 @@ create or replace function orderwheel.json_without_texts(value jsonb, texts text
          else value end
 $$;
 comment on function orderwheel.json_without_texts(jsonb, text[]) is 'The same with every text in a JSON value; keys stay, and so do ids, targets, kinds and states, whatever somebody is called.';
+
+alter table orderwheel.deliveries add column edited_for uuid;
+comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. Kept after it was sent, to begin the next correction with, until the delivery ends. May hold personal data.';
+comment on column orderwheel.deliveries.edited_for is 'The dead letter it was written for: whatever revives the delivery from that letter sends it, and what dies after that is another letter. Null: none, or written by a version that did not say.';

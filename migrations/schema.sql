@@ -925,6 +925,7 @@ create table orderwheel.deliveries (
   ask_first     boolean not null default false,
   lost_in_a_row integer not null default 0,
   edited        jsonb,
+  edited_for    uuid,
   constraint deliveries_pkey PRIMARY KEY (message_id, target),
   constraint deliveries_attempts_check CHECK ((attempts >= 0)),
   constraint deliveries_check CHECK (((uncharged >= 0) AND (uncharged <= attempts))),
@@ -953,7 +954,8 @@ comment on column orderwheel.deliveries.last_fetch is 'The job''s retry_count at
 comment on column orderwheel.deliveries.awaited is 'Whether another delivery of the order waits, or has waited, for this one.';
 comment on column orderwheel.deliveries.ask_first is 'Whether the last attempt may have reached the target, so that its lookup is asked before it is called again.';
 comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
-comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
+comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. Kept after it was sent, to begin the next correction with, until the delivery ends. May hold personal data.';
+comment on column orderwheel.deliveries.edited_for is 'The dead letter it was written for: whatever revives the delivery from that letter sends it, and what dies after that is another letter. Null: none, or written by a version that did not say.';
 comment on constraint deliveries_check on orderwheel.deliveries is 'Attempts that are not charged are attempts.';
 comment on constraint deliveries_check1 on orderwheel.deliveries is 'Exactly the final states have a time at which they were reached.';
 comment on index orderwheel.deliveries_open is 'Open deliveries of a target, the oldest first: target_health, stuck_deliveries, the sweep for what waits for nothing, verify. Small while backlogs are: settled ones leave it. Does not name state, so that an update of state alone stays in its page (HOT).';

@@ -145,7 +145,13 @@ export const deadLetterSchemas = [
           charged: Type.Boolean(),
         }),
       ),
-      delivery: Type.Object({ state: orNull('string'), isEdited: Type.Boolean() }),
+      delivery: Type.Object({
+        state: orNull('string'),
+        isEdited: Type.Boolean(),
+        isEditDue: Type.Boolean({
+          description: 'The next replay of this letter sends what was edited.',
+        }),
+      }),
       replays: Type.Array(Type.Object({ id: uuid })),
       others: Type.Array(Type.Object({ id: uuid, diedAt: time, resolution: orNull('string') })),
     },
