@@ -1018,7 +1018,9 @@ create view orderwheel.order_timeline as
     'order received'::text AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM orderwheel.orders o
 UNION ALL
  SELECT m.order_id,
@@ -1028,7 +1030,9 @@ UNION ALL
     m.kind AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.messages m
      JOIN orderwheel.orders o ON ((o.id = m.order_id)))
 UNION ALL
@@ -1039,7 +1043,9 @@ UNION ALL
     b.kind AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, o.document)), 'not relayed yet'::text) AS detail
+    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, o.document)), 'not relayed yet'::text) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.outbox b
      JOIN orderwheel.orders o ON ((o.id = b.order_id)))
 UNION ALL
@@ -1050,7 +1056,9 @@ UNION ALL
     a.outcome AS event,
     a.target,
     a.number AS attempt,
-    orderwheel.without_person(a.reason, o.document) AS detail
+    orderwheel.without_person(a.reason, o.document) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM ((orderwheel.delivery_attempts a
      JOIN orderwheel.deliveries d USING (message_id, target))
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
@@ -1062,7 +1070,9 @@ UNION ALL
     'attempt under way'::text AS event,
     d.target,
     (d.attempts + 1) AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.deliveries d
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
   WHERE (d.state = 'active'::text)
@@ -1074,7 +1084,9 @@ UNION ALL
     'dead letter'::text AS event,
     l.target,
     NULL::integer AS attempt,
-    orderwheel.without_person(l.reason, o.document) AS detail
+    orderwheel.without_person(l.reason, o.document) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.dead_letters l
      JOIN orderwheel.orders o ON ((o.id = l.order_id)))
 UNION ALL
@@ -1085,7 +1097,9 @@ UNION ALL
     ('dead letter '::text || l.resolution) AS event,
     l.target,
     NULL::integer AS attempt,
-    orderwheel.without_person(l.comment, o.document) AS detail
+    orderwheel.without_person(l.comment, o.document) AS detail,
+    l.resolved_by AS who,
+    l.replay_id
    FROM (orderwheel.dead_letters l
      JOIN orderwheel.orders o ON ((o.id = l.order_id)))
   WHERE (l.resolved_at IS NOT NULL)
@@ -1097,7 +1111,9 @@ UNION ALL
     ((replace(split_part(a.action, '.'::text, 2), '-'::text, ' '::text) || ' by '::text) || a.who) AS event,
     (a.details ->> 'target'::text) AS target,
     NULL::integer AS attempt,
-    orderwheel.without_person(a.reason, o.document) AS detail
+    orderwheel.without_person(a.reason, o.document) AS detail,
+    a.who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.audit_log a
      JOIN orderwheel.orders o ON ((a.subject = (o.id)::text)))
   WHERE (a.action ~~ 'delivery.%'::text)
@@ -1109,7 +1125,9 @@ UNION ALL
     'personal data forgotten'::text AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM orderwheel.orders o
   WHERE (o.forgotten_at IS NOT NULL);
 comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step.';
@@ -1121,6 +1139,8 @@ comment on column orderwheel.order_timeline.event is 'What happened: order recei
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
 comment on column orderwheel.order_timeline.detail is 'The reason, when there is one, without the customer''s name, address, e-mail and phone as the order has them (#).';
+comment on column orderwheel.order_timeline.who is 'The operator or API key that decided on it; null: nobody had to.';
+comment on column orderwheel.order_timeline.replay_id is 'The list it was replayed or discarded with (replays); null: none.';
 
 create view orderwheel.stuck_deliveries as
  SELECT d.order_id,

@@ -62,6 +62,13 @@ test('a list of dead letters is worked off oldest first, and each has its job of
   expect(timeline.map(({ event }) => event)).toContain(
     `dead letter replayed by ada in replay ${id}`,
   )
+  const { rows: story } = await shop.pool.query(
+    `select event, detail, who, replay_id from orderwheel.order_timeline where order_id = $1 and step = 5`,
+    [orders[0]?.orderId],
+  )
+  expect(story).toEqual([
+    { event: 'dead letter replayed', detail: 'mended', who: 'ada', replay_id: id },
+  ])
   expect(await deadCopies()).toBe(0)
   const jobs = await fetchJobs('erp')
   expect(jobs.map((job) => job.id).sort()).toEqual(
