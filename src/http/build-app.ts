@@ -1,6 +1,7 @@
 import fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type pg from 'pg'
 
+import { onlyDeployment, type Deployment } from '#base/deployment.ts'
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Target } from '#targets/target.ts'
@@ -46,6 +47,8 @@ export type AppOptions = {
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
   diagnose?: Diagnose
+  /** Whether targets are called from this database, for /metrics. Default: the only one there is. */
+  deployment?: Deployment
   /** Refuses the development keys. */
   production: boolean
   /** What who asks for /metrics has to send; absent: anybody may ask. */
@@ -60,7 +63,7 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
-  const { targets = [], metricsToken } = options
+  const { targets = [], metricsToken, deployment = onlyDeployment } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
@@ -88,7 +91,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addOpsVerifyRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
-  addMetricsRoute(app, { db, orders, token: metricsToken, now })
+  addMetricsRoute(app, { db, orders, deployment, token: metricsToken, now })
   await serveDocs(app)
   await app.ready()
   return app
