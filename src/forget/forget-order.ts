@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import type { Order } from '#messages/order.ts'
 
@@ -62,7 +63,9 @@ async function forgetSaid(tx: Tx, orderId: string, words: readonly string[]): Pr
                          select id::text from orderwheel.dead_letters where order_id = ${orderId}
                          union all
                          select id::text from orderwheel.messages
-                          where order_id = ${orderId})`.execute(tx)
+                          where order_id = ${orderId} and ${sinceOrders('id', [orderId])})`.execute(
+    tx,
+  )
   await sql`
     update orderwheel.dead_letters l
        set comment = ${unsaid('l.comment', words)}, reason = 'forgotten',
@@ -90,14 +93,19 @@ function status(attempt: string) {
 // What targets were told and answered.
 async function forgetTold(tx: Tx, orderId: string): Promise<void> {
   await sql`update orderwheel.messages set payload = '{}'
-             where order_id = ${orderId} and payload <> '{}'`.execute(tx)
+             where order_id = ${orderId} and ${sinceOrders('id', [orderId])} and payload <> '{}'`.execute(
+    tx,
+  )
   await sql`update orderwheel.deliveries set edited = null
-             where order_id = ${orderId} and edited is not null`.execute(tx)
+             where order_id = ${orderId} and ${sinceOrders('message_id', [orderId])} and edited is not null`.execute(
+    tx,
+  )
   await sql`
     update orderwheel.delivery_attempts a
        set reason = case when a.reason is not null then 'forgotten' end, answer = ${status('a')}
       from orderwheel.deliveries d
-     where d.order_id = ${orderId} and a.message_id = d.message_id and a.target = d.target`.execute(
+     where d.order_id = ${orderId} and a.message_id = d.message_id and a.target = d.target
+       and ${sinceOrders('d.message_id', [orderId])} and ${sinceOrders('a.message_id', [orderId])}`.execute(
     tx,
   )
 }
