@@ -20,11 +20,15 @@ import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
+import { addOpsAuditRoutes } from './ops-audit-routes.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
 import { addOpsDoctorRoutes, type Diagnose } from './ops-doctor-routes.ts'
 import { addOpsForgetRoutes } from './ops-forget-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
+import { addOpsOrdersRoutes } from './ops-orders-routes.ts'
+import { addOpsOverviewRoutes } from './ops-overview-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
+import { addOpsTargetsRoutes } from './ops-targets-routes.ts'
 import { addOpsVerifyRoutes } from './ops-verify-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
@@ -47,7 +51,7 @@ export type AppOptions = {
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
   diagnose?: Diagnose
-  /** Whether targets are called from this database, for /metrics. Default: the only one there is. */
+  /** Whether targets are called from this database, for /metrics and GET /ops/overview. Default: the only one there is. */
   deployment?: Deployment
   /** Refuses the development keys. */
   production: boolean
@@ -83,11 +87,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
+  addOpsAuditRoutes(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires, targets })
+  addOpsOrdersRoutes(app, { db, requires })
+  addOpsOverviewRoutes(app, { db, requires, deployment })
   addOpsReplaysRoutes(app, { db, requires })
+  addOpsTargetsRoutes(app, { db, requires })
   addOpsVerifyRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
