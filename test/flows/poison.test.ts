@@ -121,6 +121,15 @@ test('an order that ends its worker is a dead letter after three times, and 50 o
   expect(await outcomeOf(poison, innocents.length)).toEqual(isolated)
 })
 
+test('an order that workers died with before is not given up for another one that ends its worker', async () => {
+  const [poison = '', suspect = ''] = await placeOrders(2)
+  await sql`update orderwheel.deliveries set lost_in_a_row = 2 where order_id = ${suspect}`.execute(
+    shop.db,
+  )
+  await superviseWorker(poison, 'process.exit(1)')
+  expect(await outcomeOf(poison, 1)).toEqual(isolated)
+})
+
 test('an order that freezes its worker is a dead letter after three times, whoever restarts it', async () => {
   const [poison = '', ...innocents] = await placeOrders(6)
   const worker = await superviseWorker(poison, 'for (;;);')
