@@ -3,12 +3,14 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 
 import { type Claim, ClaimLost } from './claim-verification.ts'
+import { isAhead } from './known-watermark.ts'
 import { beginWalk, type Walk } from './walk.ts'
 
-/** The full walk that somebody put down, or a new one. */
+/** The full walk that somebody put down, or a new one; also when a clock was ahead that has been set since. */
 export async function takeUpWalk(db: Db, wanted: { requestedBy: string }): Promise<Walk> {
   const { rows } = await sql<{ walk: Walk | null }>`
-    select full_walk as walk from orderwheel.verify_state`.execute(db)
+    select case when not ${isAhead(sql`(full_walk->>'upTo')::uuid`)} then full_walk end as walk
+      from orderwheel.verify_state`.execute(db)
   return rows[0]?.walk ?? beginWalk(db, { ...wanted, isFull: true })
 }
 

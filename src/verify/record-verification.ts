@@ -6,6 +6,7 @@ import type { Db, Tx } from '#database/open-database.ts'
 
 import { type Claim, ClaimLost } from './claim-verification.ts'
 import { countClass, type NamedFinding } from './finding.ts'
+import { isAhead, knownWatermark } from './known-watermark.ts'
 import type { Walk } from './walk.ts'
 
 /**
@@ -29,7 +30,7 @@ export async function recordVerification(
 async function advance(tx: Tx, { id }: Claim, { isFull, upTo }: Walk): Promise<void> {
   const { numAffectedRows } = await sql`
     update orderwheel.verify_state
-       set watermark = greatest(watermark, ${upTo}::uuid),
+       set watermark = greatest(${knownWatermark}, case when not ${isAhead(sql`${upTo}::uuid`)} then ${upTo}::uuid end),
            full_at = case when ${isFull} then now() else full_at end,
            full_walk = case when ${isFull} then null else full_walk end
      where claim = ${id}`.execute(tx)

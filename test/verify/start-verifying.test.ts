@@ -6,6 +6,7 @@ import { watchShop } from '#alerts/watch-shop.ts'
 import { claimVerification, keepClaim } from '#verify/claim-verification.ts'
 import { requestVerification } from '#verify/due-verification.ts'
 import { takeUpWalk, putDownWalk } from '#verify/full-walk.ts'
+import { readLastVerification } from '#verify/read-verification.ts'
 import { runWalk } from '#verify/run-walk.ts'
 import { startVerifying } from '#verify/start-verifying.ts'
 import { finish } from '#verify/verify.ts'
@@ -179,6 +180,47 @@ test('a full verification that cannot run is alerted until one does, whatever co
   await verifyShop(shop.db, { isFull: true })
   await watchShop(shop.db)
   expect(await alerts()).toEqual(['verify.failed over'])
+})
+
+test('a clock that was an hour ahead stops nothing, and nothing that came since is missed', async () => {
+  const one = start('one')
+  await eventually(async () => (await verifications()).length === 1)
+  await one.stop()
+  await sql`
+    update orderwheel.verify_state
+       set watermark = uuidv7(interval '58 minutes'), full_at = now() + interval '1 hour',
+           claim = gen_random_uuid(), claimed_until = now() + interval '1 hour'`.execute(shop.db)
+  await sql`update orderwheel.verifications set finished_at = finished_at + interval '1 hour'`.execute(
+    shop.db,
+  )
+  await shop.placeOrder()
+  await sql`delete from orderwheel.outbox`.execute(shop.db)
+
+  const two = start('two')
+  await eventually(async () => (await verifications()).length === 2)
+  await two.stop()
+  expect((await verifications())[1]).toMatchObject({ is_full: true, lost: 1 })
+  expect(await readLastVerification(shop.db)).toMatchObject({ requestedBy: 'two', lost: 1 })
+  await fiveMinutesPass()
+  start('three')
+  await eventually(async () => (await verifications()).length === 3)
+  expect((await verifications())[2]).toMatchObject({ is_full: false, lost: 1 })
+})
+
+test('a full verification that was put down while the clock was ahead begins anew', async () => {
+  const claim = await eventually(() => claimVerification(shop.db, 'first'))
+  const walk = await takeUpWalk(shop.db, { requestedBy: 'first' })
+  const { rows } = await sql<{ id: string }>`select uuidv7(interval '58 minutes') as id`.execute(
+    shop.db,
+  )
+  const ahead = { ...walk, upTo: rows[0]?.id ?? '' }
+  await putDownWalk(shop.db, claim, ahead)
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toMatchObject({
+    requestedBy: 'second',
+  })
+  // One that was under way when the clock was set counts, but not up to a time that has not come.
+  await finish(shop.db, claim, { ...ahead, phase: 'done' })
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toMatchObject({ watermark: null })
 })
 
 test('results of more than 90 days are forgotten, the newest never', async () => {
