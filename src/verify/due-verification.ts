@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { type Claim, isClaimed } from './claim-verification.ts'
+import { isClaimed } from './claim-verification.ts'
 import { knownWatermark } from './known-watermark.ts'
+import type { Walk } from './walk.ts'
 
 export type Due = {
   /** Of what is open or new since the last one. */
@@ -19,7 +20,7 @@ const fullEvery = sql`interval '1 day'`
 /** What is to be verified now, unless another process does it at this moment. What a clock said that was ahead is void. */
 export async function readDue(db: Db): Promise<Due> {
   const { rows } = await sql<Due>`
-    select w.watermark is not null and (tried.at is null or (s.requested_at is not null and not s.request_full))
+    select w.watermark is not null and (tried.at is null or s.requested_at is not null and not s.request_full and failed.at is null)
              as "sinceLast",
            (s.full_walk is not null or w.watermark is null or s.request_full
             or coalesce(s.full_at, '-infinity') not between now() - ${fullEvery} and now()) and failed.at is null as full
@@ -54,12 +55,23 @@ export async function requestVerification(
   return row.at
 }
 
-/** Takes what was asked for, and answers who asked; undefined: nobody did. */
-export async function takeRequest(db: Db, { id }: Claim): Promise<string | undefined> {
-  const { rows } = await sql<{ who: string | null }>`
-    update orderwheel.verify_state
-       set requested_at = null, requested_by = null, request_full = false
-     where claim = ${id}
-    returning old.requested_by as who`.execute(db)
-  return rows[0]?.who ?? undefined
+/** Who asks for a verification; undefined: nobody. The request stays until there is an answer: whoever is at it may die. */
+export async function readRequest(db: Db): Promise<string | undefined> {
+  const { rows } = await sql<{ who: string }>`
+    select requested_by as who from orderwheel.verify_state where requested_at is not null`.execute(
+    db,
+  )
+  return rows[0]?.who
+}
+
+/**
+ * SQL for an update of verify_state that ends the request which a walk answers. Not one that came after it began, nor one
+ * for everything when it is not full.
+ */
+export function answerRequest({ isFull, startedAt }: Pick<Walk, 'isFull' | 'startedAt'>) {
+  const isOpen = sql`(requested_at between ${startedAt} and now() or request_full and not ${isFull})`
+  return sql`
+    requested_at = case when ${isOpen} then requested_at end,
+    requested_by = case when ${isOpen} then requested_by end,
+    request_full = request_full and ${isOpen}`
 }

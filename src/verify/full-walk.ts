@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 
 import { type Claim, ClaimLost } from './claim-verification.ts'
+import { answerRequest } from './due-verification.ts'
 import { isAhead } from './known-watermark.ts'
 import { beginWalk, type Walk } from './walk.ts'
 
@@ -14,10 +15,10 @@ export async function takeUpWalk(db: Db, wanted: { requestedBy: string }): Promi
   return rows[0]?.walk ?? beginWalk(db, { ...wanted, isFull: true })
 }
 
-/** Keeps how far a full walk has come, for whoever goes on with it. Throws ClaimLost. */
+/** Keeps how far a full walk has come, for whoever goes on with it, instead of the request for it. Throws ClaimLost. */
 export async function putDownWalk(db: Db, { id }: Claim, walk: Walk): Promise<void> {
   const { numAffectedRows } = await sql`
-    update orderwheel.verify_state set full_walk = ${JSON.stringify(walk)}::jsonb
+    update orderwheel.verify_state set full_walk = ${JSON.stringify(walk)}::jsonb, ${answerRequest(walk)}
      where claim = ${id}`.execute(db)
   if (numAffectedRows !== 1n) throw new ClaimLost()
 }
