@@ -28,7 +28,7 @@ export async function checkMessages(
     noted as (
       insert into orderwheel.verify_pending (id, order_id)
       select id, order_id from message
-       where id <= ${upTo}::uuid
+       where id <= ${upTo}::uuid and id not in (select id from known)
          and ((id in (select message_id from delivery where ${isUndone})) is true
               or (id in (select message_id from found)) is true)
       on conflict do nothing

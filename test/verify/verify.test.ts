@@ -468,6 +468,20 @@ test('a message of an order that is older than what retention dropped is missed,
     ])
 })
 
+test('a final delivery that somebody opens again is looked at again', async () => {
+  const { told } = await openDay()
+  await verifyShop(shop.db)
+  await sql`delete from orderwheel.verify_pending where id = ${told.messageId}`.execute(shop.db)
+  await sql`
+    update orderwheel.verify_state set watermark = uuidv7(interval '-1 second')`.execute(shop.db)
+  await sql`
+    update orderwheel.deliveries set state = 'queued', settled_at = null
+     where message_id = ${told.messageId} and target = 'erp'`.execute(shop.db)
+  const found = await verifyShop(shop.db)
+  expect(found.full).toBe(false)
+  expect(listFound(found)).toEqual(['job-missing erp'])
+})
+
 test('what was marked as delivered by hand needs no attempt', async () => {
   const { dead } = await openDay()
   await decideDelivery(shop, {
