@@ -39,7 +39,10 @@ export function explainFinding(finding: NamedFinding): Explained {
     case 'message-refused':
       return command('the relay cannot relay it', `orderwheel order ${which(finding)}`)
     case 'message-late':
-      return seen('it is not relayed', 'start a relay: orderwheel relay')
+      return seen(
+        'it is not relayed: none is, or it was passed over',
+        'start a relay: orderwheel relay; if one runs, its log says why',
+      )
     case 'waiting-for-nothing':
       return mended('it waits, and nothing is left to wait for', finding)
     case 'job-silent':

@@ -341,6 +341,28 @@ const cases: Case[] = [
     found: ['message-late'],
     lost: 0,
     async disturb(db, { waiting }) {
+      await sql`update orderwheel.messages set relayed_at = now() - interval '6 minutes'`.execute(
+        db,
+      )
+      await sql`
+        update orderwheel.outbox set created_at = now() - interval '6 minutes'
+         where order_id = ${waiting.orderId}`.execute(db)
+      return waiting.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['message-late'],
+  },
+  {
+    name: 'a message that relays pass over',
+    found: ['message-late'],
+    lost: 0,
+    async disturb(db, { waiting, told, queued }) {
+      await sql`
+        update orderwheel.messages set position = 1000, relayed_at = now() - interval '2 minutes'
+         where id = ${queued.messageId}`.execute(db)
+      await sql`
+        update orderwheel.messages set relayed_at = now() where id = ${told.messageId}`.execute(db)
       await sql`
         update orderwheel.outbox set created_at = now() - interval '6 minutes'
          where order_id = ${waiting.orderId}`.execute(db)
@@ -372,6 +394,29 @@ const cases: Case[] = [
     async disturb(db, { queued, told }) {
       await sql`
         update pgboss.job set start_after = now() - interval '20 minutes', created_on = now() - interval '20 minutes'
+         where name = 'erp' and id = ${queued.messageId}`.execute(db)
+      // One that came 19 minutes later is being called.
+      await sql`
+        insert into pgboss.job (id, name, policy, singleton_key, state, created_on, started_on, heartbeat_on)
+        values (${told.messageId}, 'erp', 'exclusive', 'x', 'active', now() - interval '1 minute', now(), now())`.execute(
+        db,
+      )
+      await sql`
+        update orderwheel.deliveries set state = 'active', settled_at = null
+         where message_id = ${told.messageId} and target = 'erp'`.execute(db)
+      return queued.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['job-overtaken erp'],
+  },
+  {
+    name: 'a job that failed and is passed over',
+    found: ['job-overtaken erp'],
+    lost: 0,
+    async disturb(db, { queued, told }) {
+      await sql`
+        update pgboss.job set state = 'retry', start_after = now() - interval '20 minutes', created_on = now() - interval '20 minutes'
          where name = 'erp' and id = ${queued.messageId}`.execute(db)
       // One that came 19 minutes later is being called.
       await sql`
@@ -466,6 +511,16 @@ test('a message of an order that is older than what retention dropped is missed,
     expect((await verifyShop(shop.db, { isFull })).findings).toMatchObject([
       { kind: 'message-missing', orderId: told.orderId, messageId: cancellation },
     ])
+})
+
+test('a message that waits for its turn behind a backlog is not late while the relay moves', async () => {
+  const { waiting } = await openDay()
+  await sql`
+    update orderwheel.outbox set created_at = now() - interval '20 minutes'
+     where order_id = ${waiting.orderId}`.execute(shop.db)
+  await sql`
+    update orderwheel.messages set relayed_at = now() - interval '2 minutes'`.execute(shop.db)
+  expect(await verifyShop(shop.db)).toMatchObject({ stuck: 0, findings: [] })
 })
 
 test('a final delivery that somebody opens again is looked at again', async () => {
