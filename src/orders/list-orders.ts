@@ -1,6 +1,8 @@
+import { sql } from 'kysely'
+
 import type { Db } from '#database/open-database.ts'
 
-import { nextOrders, ordersAtATime, type OrderFilter } from './next-orders.ts'
+import { nextOrders, type OrderFilter } from './next-orders.ts'
 import { type OrderSummary, summarizeOrders } from './summarize-orders.ts'
 import type { OrderState } from './order-state.ts'
 
@@ -24,15 +26,15 @@ export type OrderSearch = OrderFilter & {
  */
 export async function listOrders(db: Db, search: OrderSearch): Promise<OrderPage> {
   const { state, limit, after = null, ...filter } = search
-  const unfinished =
-    state !== undefined && unfinishedStates.includes(state) && filter.order === undefined
+  const watermark =
+    isUnfinished(state) && filter.order === undefined ? await readWatermark(db) : null
   const found: OrderSummary[] = []
   let below = after
   let looked = 0
   do {
     const step = await nextOrders(db, {
       filter,
-      unfinished,
+      watermark,
       below,
       limit: state === undefined ? limit + 1 : summariesAtATime,
     })
@@ -40,13 +42,23 @@ export async function listOrders(db: Db, search: OrderSearch): Promise<OrderPage
     found.push(...summaries.filter((one) => state === undefined || one.state === state))
     looked += step.looked
     below = step.goOn
-  } while (found.length <= limit && below !== null && looked < ordersAtATime)
+  } while (found.length <= limit && below !== null && looked < mostLookedAt)
   const orders = found.slice(0, limit)
   return { orders, next: found.length > limit ? (orders.at(-1)?.id ?? null) : below }
 }
 
 // What is not in one of these is done with, and is not among what a verification looks at again.
-const unfinishedStates: readonly OrderState[] = ['received', 'processing', 'needs-attention']
+function isUnfinished(state: OrderState | undefined): boolean {
+  return state === 'received' || state === 'processing' || state === 'needs-attention'
+}
 
-// Some hundredths of a second's worth.
+/** Null: nothing was ever verified. As a value, not a subquery: so PostgreSQL knows how few rows are beyond it. */
+async function readWatermark(db: Db): Promise<string | null> {
+  const { rows } = await sql<{ watermark: string | null }>`
+    select watermark from orderwheel.verify_state`.execute(db)
+  return rows[0]?.watermark ?? null
+}
+
+// Some hundredths of a second's worth, and half a second's.
 const summariesAtATime = 500
+const mostLookedAt = 5_000

@@ -5,7 +5,7 @@ import { hasEmail } from '#database/order-email.ts'
 
 /** Which orders are meant; what is left out does not narrow. */
 export type OrderFilter = {
-  /** An id or externalId; not with `unfinished`. */
+  /** An id or externalId; not with a watermark. */
   order?: string
   /** The customer's, in any case. */
   email?: string
@@ -25,23 +25,23 @@ export type NextOrders = {
 }
 
 /** What is looked at in one go for an address: half a second's worth, and more when it has to be read from disk. */
-export const ordersAtATime = 20_000
+const ordersAtATime = 20_000
 
 /**
- * The next orders that are meant, below an id. `unfinished`: only those that may be, which are the orders that the
- * next verification looks at, and those in the outbox. With an address, of the next 20 000.
+ * The next orders that are meant, below an id. With a verification's `watermark` only those that may not be done, which
+ * are the orders that the next one looks at, and those in the outbox. With an address, of the next 20 000.
  */
 export async function nextOrders(
   db: Db,
-  wanted: { filter: OrderFilter; unfinished: boolean; below: string | null; limit: number },
+  wanted: { filter: OrderFilter; watermark: string | null; below: string | null; limit: number },
 ): Promise<NextOrders> {
-  const { filter, unfinished, limit } = wanted
+  const { filter, watermark, limit } = wanted
   const { order, email } = filter
   const most = email === undefined ? limit : ordersAtATime
   const isMeant = email === undefined ? sql`true` : hasEmail(email)
   // What may be open and has no order any more is looked at as well: there may be more behind it.
-  const source = unfinished
-    ? sql`(${mayBeOpen(wanted, most)}) c(id) left join orderwheel.orders o on o.id = c.id`
+  const source = watermark
+    ? sql`(${mayBeOpen(wanted, watermark, most)}) c(id) left join orderwheel.orders o on o.id = c.id`
     : sql`orderwheel.orders c cross join lateral (select c.id) o`
   const { rows } = await sql<{ ids: string[]; looked: number; last: string | null }>`
     with looked as materialized (
@@ -82,11 +82,9 @@ function firstId(at: Date): RawBuilder<unknown> {
 }
 
 // Beyond the watermark everything may be; before it what verify_pending has, or was added to an older order since.
-function mayBeOpen(range: Range, most: number): RawBuilder<unknown> {
-  const watermark = sql`(select watermark from orderwheel.verify_state)`
+function mayBeOpen(range: Range, watermark: string, most: number): RawBuilder<unknown> {
   return sql`
-    (select id from orderwheel.orders
-      where id > coalesce(${watermark}, '00000000-0000-0000-0000-000000000000') and ${isInRange('id', range)}
+    (select id from orderwheel.orders where id > ${watermark}::uuid and ${isInRange('id', range)}
       order by id desc limit ${most})
     union
     (select distinct order_id from orderwheel.verify_pending where ${isInRange('order_id', range)}
@@ -95,8 +93,10 @@ function mayBeOpen(range: Range, most: number): RawBuilder<unknown> {
     (select distinct order_id from orderwheel.outbox where ${isInRange('order_id', range)}
       order by order_id desc limit ${most})
     union
-    (select distinct order_id from orderwheel.messages
-      where id > ${watermark} and order_id <= ${watermark} and ${isInRange('order_id', range)}
+    -- not by order and then all of history in search of new messages
+    (select distinct order_id
+       from (select order_id from orderwheel.messages where id > ${watermark}::uuid offset 0) m
+      where order_id <= ${watermark}::uuid and ${isInRange('order_id', range)}
       order by order_id desc limit ${most})`
 }
 
