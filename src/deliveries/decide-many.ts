@@ -26,7 +26,8 @@ export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<v
 }
 
 /**
- * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. One that has
+ * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. What is
+ * suspected of taking workers down stays so until a call of it ends: its cause may not be mended. One that has
  * something in its way, an earlier message of its order for the same target say, waits for that first. Answers the
  * targets that got jobs. What somebody wrote to be sent instead is, if it was written for this letter, or `any`.
  */
@@ -38,7 +39,7 @@ export async function reviveDeliveries(
   if (dead.length === 0) return []
   await sql`
     update orderwheel.deliveries d
-       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0,
+       set state = 'waiting', settled_at = null, uncharged = attempts,
            edited = case when ${edits} = 'any' or d.edited_for = listed.letter_id then d.edited end
       from ${listed(dead)} where ${isListed(dead)}`.execute(tx)
   // Only now: of two that died, the later has to wait for the earlier.

@@ -9,7 +9,8 @@ type Settled = { target: string; before: 'dead' | 'uncertain'; letterId: string 
 /**
  * Gives a settled delivery, which must be locked, a job again and all its attempts: those it had are no longer
  * charged. One that may have reached its target is looked up there first, if the target has a lookup, and is sent
- * what was edited if anything was; a dead one is, if it was edited for its last letter (`letterId`).
+ * what was edited if anything was; a dead one is, if it was edited for its last letter (`letterId`). What is suspected
+ * of taking workers down stays so until a call of it ends: its cause may not be mended.
  */
 export async function tryAgain(
   tx: Tx,
@@ -20,7 +21,7 @@ export async function tryAgain(
   const lastFetch = counts.get(job.messageId) ?? job.lastFetch
   await sql`
     update orderwheel.deliveries
-       set state = 'queued', settled_at = null, uncharged = attempts, lost_in_a_row = 0, last_fetch = ${lastFetch},
+       set state = 'queued', settled_at = null, uncharged = attempts, last_fetch = ${lastFetch},
            edited = case when ${before} = 'uncertain' or edited_for = ${letterId}::uuid then edited end,
            ask_first = ask_first or ${before === 'uncertain'}
      where message_id = ${job.messageId} and target = ${target}`.execute(tx)
