@@ -66,7 +66,15 @@ BEGIN ATOMIC
  SELECT
          CASE
              WHEN (cardinality(without_texts.texts) = 0) THEN without_texts.words
-             ELSE regexp_replace(without_texts.words, (('(?<!\w)(?:'::text || string_agg(regexp_replace(t.t, '([][\\^$.|?*+(){}/-])'::text, '\\\1'::text, 'g'::text), '|'::text ORDER BY (length(t.t)) DESC, t.t)) || ')(?!\w)'::text), '#'::text, 'gi'::text)
+             ELSE regexp_replace(without_texts.words, string_agg(((
+             CASE
+                 WHEN (t.t ~~ '%@%'::text) THEN '(?<![\w.+])'::text
+                 ELSE '(?<!\w)'::text
+             END || regexp_replace(t.t, '([][\\^$.|?*+(){}/-])'::text, '\\\1'::text, 'g'::text)) ||
+             CASE
+                 WHEN (t.t ~~ '%@%'::text) THEN '(?!\w|\.\w)'::text
+                 ELSE '(?!\w)'::text
+             END), '|'::text ORDER BY (length(t.t)) DESC, t.t), '#'::text, 'gi'::text)
          END AS regexp_replace
     FROM unnest(without_texts.texts) t(t);
 END;
@@ -81,11 +89,15 @@ AS $function$
          when 'string' then to_jsonb(orderwheel.without_texts(value #>> '{}', texts))
          when 'array' then (select coalesce(jsonb_agg(orderwheel.json_without_texts(e, texts) order by n), '[]')
                               from jsonb_array_elements(value) with ordinality as a(e, n))
-         when 'object' then (select coalesce(jsonb_object_agg(k, orderwheel.json_without_texts(v, texts)), '{}')
+         when 'object' then (select coalesce(jsonb_object_agg(k,
+                                      case when jsonb_typeof(v) = 'string'
+                                            and k in ('id', 'orderId', 'externalId', 'messageId', 'letterId', 'replayId',
+                                                      'target', 'kind', 'finding', 'state', 'before', 'after')
+                                           then v else orderwheel.json_without_texts(v, texts) end), '{}')
                                from jsonb_each(value) as o(k, v))
          else value end
 $function$;
-comment on function orderwheel.json_without_texts(jsonb,text[]) is 'The same with every text in a JSON value; keys stay.';
+comment on function orderwheel.json_without_texts(jsonb,text[]) is 'The same with every text in a JSON value; keys stay, and so do ids, targets, kinds and states, whatever somebody is called.';
 
 CREATE OR REPLACE FUNCTION orderwheel.without_person(words text, document jsonb)
  RETURNS text
@@ -913,6 +925,7 @@ create table orderwheel.deliveries (
   ask_first     boolean not null default false,
   lost_in_a_row integer not null default 0,
   edited        jsonb,
+  edited_for    uuid,
   constraint deliveries_pkey PRIMARY KEY (message_id, target),
   constraint deliveries_attempts_check CHECK ((attempts >= 0)),
   constraint deliveries_check CHECK (((uncharged >= 0) AND (uncharged <= attempts))),
@@ -941,7 +954,8 @@ comment on column orderwheel.deliveries.last_fetch is 'The job''s retry_count at
 comment on column orderwheel.deliveries.awaited is 'Whether another delivery of the order waits, or has waited, for this one.';
 comment on column orderwheel.deliveries.ask_first is 'Whether the last attempt may have reached the target, so that its lookup is asked before it is called again.';
 comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
-comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. May hold personal data.';
+comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. Kept after it was sent, to begin the next correction with, until the delivery ends. May hold personal data.';
+comment on column orderwheel.deliveries.edited_for is 'The dead letter it was written for: whatever revives the delivery from that letter sends it, and what dies after that is another letter. Null: none, or written by a version that did not say.';
 comment on constraint deliveries_check on orderwheel.deliveries is 'Attempts that are not charged are attempts.';
 comment on constraint deliveries_check1 on orderwheel.deliveries is 'Exactly the final states have a time at which they were reached.';
 comment on index orderwheel.deliveries_open is 'Open deliveries of a target, the oldest first: target_health, stuck_deliveries, the sweep for what waits for nothing, verify. Small while backlogs are: settled ones leave it. Does not name state, so that an update of state alone stays in its page (HOT).';
@@ -1030,7 +1044,9 @@ create view orderwheel.order_timeline as
     'order received'::text AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM orderwheel.orders o
 UNION ALL
  SELECT m.order_id,
@@ -1040,7 +1056,9 @@ UNION ALL
     m.kind AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.messages m
      JOIN orderwheel.orders o ON ((o.id = m.order_id)))
 UNION ALL
@@ -1051,7 +1069,9 @@ UNION ALL
     b.kind AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, o.document)), 'not relayed yet'::text) AS detail
+    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, o.document)), 'not relayed yet'::text) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.outbox b
      JOIN orderwheel.orders o ON ((o.id = b.order_id)))
 UNION ALL
@@ -1062,7 +1082,9 @@ UNION ALL
     a.outcome AS event,
     a.target,
     a.number AS attempt,
-    orderwheel.without_person(a.reason, o.document) AS detail
+    orderwheel.without_person(a.reason, o.document) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM ((orderwheel.delivery_attempts a
      JOIN orderwheel.deliveries d USING (message_id, target))
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
@@ -1074,7 +1096,9 @@ UNION ALL
     'attempt under way'::text AS event,
     d.target,
     (d.attempts + 1) AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.deliveries d
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
   WHERE (d.state = 'active'::text)
@@ -1086,7 +1110,9 @@ UNION ALL
     'dead letter'::text AS event,
     l.target,
     NULL::integer AS attempt,
-    orderwheel.without_person(l.reason, o.document) AS detail
+    orderwheel.without_person(l.reason, o.document) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.dead_letters l
      JOIN orderwheel.orders o ON ((o.id = l.order_id)))
 UNION ALL
@@ -1097,7 +1123,9 @@ UNION ALL
     ('dead letter '::text || l.resolution) AS event,
     l.target,
     NULL::integer AS attempt,
-    orderwheel.without_person(l.comment, o.document) AS detail
+    orderwheel.without_person(l.comment, o.document) AS detail,
+    l.resolved_by AS who,
+    l.replay_id
    FROM (orderwheel.dead_letters l
      JOIN orderwheel.orders o ON ((o.id = l.order_id)))
   WHERE (l.resolved_at IS NOT NULL)
@@ -1109,7 +1137,9 @@ UNION ALL
     'withdrawn'::text AS event,
     d.target,
     NULL::integer AS attempt,
-    format('%s: the order was cancelled before %s was told of it'::text, m.kind, d.target) AS detail
+    format('%s: the order was cancelled before %s was told of it'::text, m.kind, d.target) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM ((orderwheel.deliveries d
      JOIN orderwheel.messages m ON ((m.id = d.message_id)))
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
@@ -1122,7 +1152,9 @@ UNION ALL
     ((replace(split_part(a.action, '.'::text, 2), '-'::text, ' '::text) || ' by '::text) || a.who) AS event,
     (a.details ->> 'target'::text) AS target,
     NULL::integer AS attempt,
-    orderwheel.without_person(a.reason, o.document) AS detail
+    orderwheel.without_person(a.reason, o.document) AS detail,
+    a.who,
+    NULL::uuid AS replay_id
    FROM (orderwheel.audit_log a
      JOIN orderwheel.orders o ON ((a.subject = (o.id)::text)))
   WHERE (a.action ~~ 'delivery.%'::text)
@@ -1134,7 +1166,9 @@ UNION ALL
     'personal data forgotten'::text AS event,
     NULL::text AS target,
     NULL::integer AS attempt,
-    NULL::text AS detail
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
    FROM orderwheel.orders o
   WHERE (o.forgotten_at IS NOT NULL);
 comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step.';
@@ -1146,6 +1180,8 @@ comment on column orderwheel.order_timeline.event is 'What happened: order recei
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
 comment on column orderwheel.order_timeline.detail is 'The reason, when there is one, without the customer''s name, address, e-mail and phone as the order has them (#).';
+comment on column orderwheel.order_timeline.who is 'The operator or API key that decided on it; null: nobody had to.';
+comment on column orderwheel.order_timeline.replay_id is 'The list it was replayed or discarded with (replays); null: none.';
 
 create view orderwheel.stuck_deliveries as
  SELECT d.order_id,

@@ -15,6 +15,7 @@ const documents = [
   'docs/what-happens-when.md',
   'docs/targets.md',
   'docs/for-dbas.md',
+  'docs/operator-api.md',
 ]
 
 test('every file the documentation links to exists', () => {

@@ -1,5 +1,6 @@
 /** What can be alerted about. A new kind starts here, and has a row in docs/alerts.md. */
 export const alertKinds = [
+  'owner',
   'verify.lost',
   'verify.stuck',
   'verify.failed',

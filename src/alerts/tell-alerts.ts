@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
+import { type AlertKind, alertKinds } from './alert-kinds.ts'
+
 export type AlertAddress = { url: string }
 
 type Untold = {
@@ -17,14 +19,15 @@ type Untold = {
 /**
  * Tells alerts that nobody was told of yet: one POST each, when it was raised and when it is over; what was raised and
  * over before it could be told is told once. What fails is tried again after 20, 40 seconds … up to every 10 minutes.
- * Several processes at once share them. Answers how many were told, and why others were not.
+ * Several processes at once share them. `kinds`: only these; the others are kept. Answers how many were told, and why others were not.
  */
 export async function tellAlerts(
   db: Db,
   address: AlertAddress,
+  kinds: readonly AlertKind[] = alertKinds,
 ): Promise<{ told: number; failures: string[] }> {
   const failures: string[] = []
-  const untold = await take(db)
+  const untold = await take(db, kinds)
   for (const alert of untold) {
     const failure = await post(address, alert)
     if (failure !== undefined) failures.push(failure)
@@ -48,12 +51,12 @@ const atATime = 10
 const takenFor = sql`interval '5 minutes'`
 
 // Nothing is locked while they are told.
-async function take(db: Db): Promise<Untold[]> {
+async function take(db: Db, kinds: readonly AlertKind[]): Promise<Untold[]> {
   const { rows } = await sql<Untold>`
     update orderwheel.alerts a set try_after = now() + ${takenFor}, tries = a.tries + 1
      where a.id in (
        select id from orderwheel.alerts
-        where ${isUntold} and try_after <= now()
+        where ${isUntold} and try_after <= now() and kind = any(${kinds}::text[])
         order by try_after limit ${atATime}
           for update skip locked)
     returning id, kind, subject, text, raised_at as "raisedAt", resolved_at as "resolvedAt", tries`.execute(

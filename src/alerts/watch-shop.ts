@@ -38,7 +38,8 @@ async function look(db: Db): Promise<Seen[]> {
         from (select *, (select applied_at from orderwheel.schema_migrations
                           where name = '0004-reconciliation.sql') as since from orderwheel.verify_state) s
         left join lateral (select finished_at from orderwheel.verifications
-                            where failure is null order by finished_at desc limit 1) last on true
+                            where failure is null and finished_at <= now() -- not of a clock that was ahead
+                            order by finished_at desc limit 1) last on true
     ), seen as (
       select 'dead-letters' as kind, t.name as subject,
              case when l.letters > 0 then

@@ -34,9 +34,10 @@ function describeHold({ held }: LetterReport): string[] {
 
 function describeEdit({ id, delivery }: LetterReport): string[] {
   if (!delivery.isEdited) return []
-  return [
-    `Its request was edited (orderwheel dead-letters request ${id}): replay ${id} --edit begins with that`,
-  ]
+  const then = delivery.isEditDue
+    ? 'its next replay sends that'
+    : `replay ${id} --edit begins with that`
+  return [`Its request was edited (orderwheel dead-letters request ${id}): ${then}`]
 }
 
 function describeAttempt(attempt: LetterAttempt): string[] {

@@ -117,6 +117,7 @@ export type Tables = {
     ask_first: Generated<boolean>
     lost_in_a_row: Generated<number>
     edited: Json | null
+    edited_for: string | null
   }
   'orderwheel.delivery_attempts': {
     message_id: string

@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely'
 
+import { placeAfter, type Place, placeOf } from '#database/list-place.ts'
 import type { Db } from '#database/open-database.ts'
 
 import { isMeant, type LetterFilter } from './letter-filter.ts'
 import { type LetterRow, type LetterSummary, summaryOf } from './letter-summary.ts'
-import { placeAfter, type Place, placeOf } from './list-place.ts'
 
 /** open: nobody has decided · closed: replayed or discarded · all. */
 export const letterStates = ['open', 'closed', 'all'] as const

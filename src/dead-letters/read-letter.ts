@@ -13,6 +13,8 @@ export type LetterReport = LetterSummary & {
     state: DeliveryState | null
     /** An operator wrote another request. Not what: it names people, and who may read this may not read that. */
     isEdited: boolean
+    /** That is what the next replay of this letter sends; it was sent to no one yet. */
+    isEditDue: boolean
   }
   /** What was asked to be done with it along with others, the oldest first. */
   replays: LetterReplay[]
@@ -57,7 +59,8 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
            l.resolution, l.resolved_at as "resolvedAt", l.resolved_by as "resolvedBy", l.comment,
            l.replay_id as "replayId", l.held_at as "heldAt", l.held_by as "heldBy", l.hold_reason as "holdReason",
            l.attempts as written, coalesce(d.attempts, jsonb_array_length(l.attempts)) as attempts, d.state,
-           d.edited is not null as "isEdited"
+           d.edited is not null as "isEdited",
+           d.edited is not null and d.edited_for is not distinct from l.id and l.resolved_at is null as "isEditDue"
       from orderwheel.dead_letters l
       left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
       left join orderwheel.messages m on m.id = l.message_id
@@ -65,17 +68,17 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
      where l.id = ${id}`.execute(db)
   const [row] = rows
   if (!row) return undefined
-  const { state, isEdited, written } = row
+  const { state, isEdited, isEditDue, written } = row
   return {
     ...summaryOf(row),
     attempts: written.map(attemptOf),
-    delivery: { state, isEdited },
+    delivery: { state, isEdited, isEditDue },
     replays: await readReplays(db, id),
     others: await readOthers(db, row),
   }
 }
 
-type Row = LetterRow & { written: WrittenAttempt[]; state: DeliveryState | null; isEdited: boolean }
+type Row = LetterRow & LetterReport['delivery'] & { written: WrittenAttempt[] }
 
 /** A row of delivery_attempts. Times are PostgreSQL's text; an older version may lack columns. */
 type WrittenAttempt = {

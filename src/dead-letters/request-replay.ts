@@ -35,9 +35,8 @@ export type Requested =
 
 /**
  * Writes the list of the open dead letters that are meant now, oldest first, and the replay that works it off. What
- * comes later is not in it, nor is what another running replay has in its list. What somebody once edited to be sent
- * instead is not sent: for that, call `writeEdited` afterwards, for a list of one. Call `announceReplay` after the
- * commit.
+ * comes later is not in it, nor is what another running replay has in its list. To have something else sent for one
+ * letter, call `writeEdited` afterwards, in the same transaction. Call `announceReplay` after the commit.
  */
 export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Requested> {
   // Of two who ask at once, the second has to see the first one's list.
@@ -69,20 +68,23 @@ export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Req
   const [row] = rows
   if (row?.id) {
     const { id, total } = row
-    if (total === 1) await dropEdit(tx, id)
+    if (total === 1) await dropUsedEdit(tx, id)
     return { kind: 'requested', id, total }
   }
   if (row?.matching) return { kind: 'too-many' }
   return { kind: 'nothing', ...(await whyNothing(tx, filter)) }
 }
 
-// Of a replay that was cancelled, or whose delivery died again. In longer lists nothing is edited: see workOff.
-async function dropEdit(tx: Tx, replayId: string): Promise<void> {
+// What was sent already, and died. The previous version, which may have the worker that works this off, sends with a
+// list of one whatever is there.
+async function dropUsedEdit(tx: Tx, replayId: string): Promise<void> {
   await sql`
     update orderwheel.deliveries d set edited = null
       from orderwheel.replay_items i join orderwheel.dead_letters l on l.id = i.letter_id
      where i.replay_id = ${replayId}::uuid and d.message_id = l.message_id and d.target = l.target
-       and d.state = 'dead' and d.edited is not null`.execute(tx)
+       and d.state = 'dead' and d.edited is not null and d.edited_for is distinct from l.id`.execute(
+    tx,
+  )
 }
 
 /** Wakes whoever works replays off. Losing it is harmless: they look by themselves. */

@@ -48,9 +48,9 @@ export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<W
   return { done, refused, targets }
 }
 
-/** What was edited is for the list it was asked for with, which is one of one: see requestReplay. */
-function editsOf({ total }: TakenReplay): 'sent' | 'dropped' {
-  return total === 1 ? 'sent' : 'dropped'
+/** The previous version does not say of which letter an edit is; it has them in lists of one only. */
+function editsOf({ total }: TakenReplay): 'of-the-letter' | 'any' {
+  return total === 1 ? 'any' : 'of-the-letter'
 }
 
 async function findOrders(tx: Tx, { id, positions }: TakenReplay): Promise<string[]> {
@@ -63,7 +63,6 @@ async function findOrders(tx: Tx, { id, positions }: TakenReplay): Promise<strin
 
 type Item = DeadDelivery & {
   position: number
-  letterId: string
   /** Null: it is gone, with its order or by its retention. */
   target: string | null
   state: DeliveryState

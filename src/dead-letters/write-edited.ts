@@ -8,7 +8,8 @@ import type { LetterRequest } from './read-request.ts'
 
 export type EditRequest = {
   letterId: string
-  request: LetterRequest
+  /** What would have been sent. */
+  request: Pick<LetterRequest, 'target' | 'orderId' | 'messageId' | 'text'>
   /** What the operator made of it, and what its target's `editing.read` made of that. */
   text: string
   edited: object
@@ -17,14 +18,14 @@ export type EditRequest = {
 }
 
 /**
- * Keeps what an operator wrote, to be sent instead of what the configuration makes of the order, until the delivery
- * is delivered, dies again and is replayed without it, or is given up. That it was goes to the audit log, in the
- * order's story. False: the letter is not open any more.
+ * Keeps what an operator wrote with the letter: it is sent instead of what the configuration makes of the order, at
+ * every attempt, by whatever gives the delivery a job again. If it dies of that, the next letter is another one. That
+ * it was written goes to the audit log, in the order's story. False: the letter is not open any more.
  */
 export async function writeEdited(tx: Tx, edit: EditRequest): Promise<boolean> {
   const { letterId, request, text, edited, who, reason } = edit
   const { numAffectedRows } = await sql`
-    update orderwheel.deliveries d set edited = ${JSON.stringify(edited)}::jsonb
+    update orderwheel.deliveries d set edited = ${JSON.stringify(edited)}::jsonb, edited_for = l.id
       from orderwheel.dead_letters l
      where l.id = ${letterId}::uuid and l.resolved_at is null
        and d.message_id = l.message_id and d.target = l.target and d.state = 'dead'`.execute(tx)

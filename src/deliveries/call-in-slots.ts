@@ -1,12 +1,12 @@
 import type { Target } from '#targets/target.ts'
 
+import type { Gate, Stay } from './beside-or-alone.ts'
 import type { CircuitView } from './circuit-view.ts'
 import type { Claimed } from './claim-next.ts'
 import type { CountedCall } from './count-calls.ts'
 import { countShortCalls } from './count-short-calls.ts'
 import { lineUpSuspects } from './line-up-suspects.ts'
 import { makeCall, mayStillCall, refused } from './make-call.ts'
-import type { Gate } from './one-at-a-time.ts'
 import { refuseToCall } from './refuse-to-call.ts'
 import type { Ended, SettleLoop } from './settle-loop.ts'
 import { isSuspect } from './suspects.ts'
@@ -44,15 +44,18 @@ export type ClaimedTurn = { claimed: Claimed; turn?: Turn }
 export type SlotCallsOptions = {
   circuit: CircuitView
   settling: Pick<SettleLoop, 'add' | 'unsettled'>
-  /** Of the process: see lineUpSuspects. */
-  suspects: Gate
+  /** Of the process. */
+  gate: Gate
   /** Writes down that a suspect is about to be called. False: it must not be. Never rejects. */
   markAlone: (claimed: Claimed) => Promise<boolean>
   /** Takes a slot, when there is a free one. */
   takeSlot: () => boolean
   slotFreed: () => void
-  /** Waits for the turn; false when it will not come. Also for what was claimed before there was a rate. */
-  waitForTurn: (turn: Turn | undefined) => Promise<boolean>
+  /**
+   * Waits for the turn, and answers until when (performance.now()) the call may begin; undefined when it will not come.
+   * Also for what was claimed before there was a rate.
+   */
+  waitForTurn: (turn: Turn | undefined) => Promise<number | undefined>
   /** The target is not to be called now. */
   isResting: () => boolean
   /** One more call may begin: `begun` are under way. */
@@ -73,7 +76,7 @@ const suspectAgainSeconds = 5
  * was claimed ahead of its slot follows in the order in which it was claimed.
  */
 export function callInSlots(target: Target, options: SlotCallsOptions): SlotCalls {
-  const { circuit, settling } = options
+  const { circuit, settling, gate } = options
   const inSlots = new Set<Claimed>()
   const kept: (ClaimedTurn & { since: number })[] = []
   const shortCalls = countShortCalls()
@@ -82,28 +85,41 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   // Calls that began and have not ended.
   let begun = 0
   const suspects = lineUpSuspects({
-    gate: options.suspects,
+    gate,
     carryOut,
     giveBack: (given) => giveBack(given, { againAfterSeconds: suspectAgainSeconds }),
     isUnsettled: (delivery) => settling.unsettled().some((one) => one.delivery === delivery),
   })
-  options.suspects.join(() => callKept())
+  gate.join(() => callKept())
 
-  async function carryOut({ claimed, turn }: ClaimedTurn) {
+  /** `stay`: of a suspect, which is called alone. */
+  async function carryOut(one: ClaimedTurn, stay?: Stay) {
+    const { claimed } = one
     inSlots.add(claimed)
-    const call = await callOrRefuse(claimed, turn)
+    const call = await callOrRefuse(one, stay)
     if (call?.wasCalled) shortCalls.ended(call.end.durationMs)
-    handOver(claimed, call)
+    handOver(claimed, call, stay && { againAfterSeconds: suspectAgainSeconds })
     inSlots.delete(claimed)
     options.slotFreed()
   }
 
   // A refusal comes first: given back instead, the delivery would forget that its last call was lost.
-  async function callOrRefuse(claimed: Claimed, turn: Turn | undefined) {
+  async function callOrRefuse({ claimed, turn }: ClaimedTurn, stay?: Stay) {
     const end = refuseToCall(target, claimed.delivery)
     if (end) return refused(end, claimed)
-    if (isSuspect(claimed.delivery) && !(await options.markAlone(claimed))) return undefined
-    if (!(await options.waitForTurn(turn))) return undefined
+    const until = await options.waitForTurn(turn)
+    if (until === undefined) return undefined
+    if (stay) return (await isAlone(claimed, { stay, until })) ? callNow(claimed) : undefined
+    return gate.isOpen() ? gate.beside(() => callNow(claimed)) : undefined
+  }
+
+  // Marked last: a worker that dies while it waits must leave no mark. The mark itself may take longer than the turn.
+  async function isAlone(claimed: Claimed, { stay, until }: { stay: Stay; until: number }) {
+    const isMarked = (await stay.untilAlone()) && (await options.markAlone(claimed))
+    return isMarked && performance.now() <= until
+  }
+
+  async function callNow(claimed: Claimed) {
     if (!options.mayBegin(begun) || !mayStillCall(claimed, circuit)) return undefined
     begun += 1
     const call = await makeCall(target, claimed, circuit)
@@ -115,7 +131,7 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
   function handOver(
     { delivery, keptAt }: Claimed,
     call: CountedCall | undefined,
-    later: Pick<Ended, 'againAfterSeconds'> = {},
+    later?: Pick<Ended, 'againAfterSeconds'>,
   ) {
     settling.add({ delivery, keptAt, ...(call ? { call } : later) })
   }
@@ -135,7 +151,7 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
     }
     // First: it is one of many, and could wait for ever.
     suspects.callFirst(options.takeSlot)
-    while (kept.length > 0 && options.takeSlot()) callFirst()
+    while (gate.isOpen() && kept.length > 0 && options.takeSlot()) callFirst()
   }
 
   function callFirst() {
@@ -152,7 +168,7 @@ export function callInSlots(target: Target, options: SlotCallsOptions): SlotCall
         else kept.push({ ...one, since })
       }
       const alone = suspects.callFirst(() => slots > 0) ? 1 : 0
-      const used = Math.min(slots, kept.length + alone)
+      const used = gate.isOpen() ? Math.min(slots, kept.length + alone) : alone
       for (let n = alone; n < used; n += 1) callFirst()
       callKept()
       return used

@@ -33,10 +33,10 @@ async function decide(tx: Tx, boss: Boss, request: DecisionRequest): Promise<Dec
   const found = await lockDelivery(tx, request)
   if (!found || !isUndecided(found.state)) return { kind: 'refused', state: found?.state ?? null }
   const { orderId, state: before } = found
-  await resolveDeadLetter(tx, request)
+  const letterId = await resolveDeadLetter(tx, request)
   const done = { kind: 'decided', before } as const
   if (request.decision === 'try-again') {
-    await tryAgain(tx, boss, { ...found, before })
+    await tryAgain(tx, boss, { ...found, before, letterId })
     await recordDecision(tx, request, { orderId, before, after: 'queued', released: [] })
     return { ...done, state: 'queued', released: [] }
   }
@@ -87,12 +87,13 @@ async function lockDelivery(
     .executeTakeFirst()
 }
 
+/** Answers its id; null: there was none to be decided on. */
 async function resolveDeadLetter(
   tx: Tx,
   { messageId, target, decision, who, reason }: DecisionRequest,
-): Promise<void> {
+): Promise<string | null> {
   const marked = `marked as delivered${reason === null ? '' : `: ${reason}`}`
-  await tx
+  const resolved = await tx
     .updateTable('orderwheel.dead_letters')
     .set({
       resolution: decision === 'try-again' ? 'replayed' : 'discarded',
@@ -103,7 +104,9 @@ async function resolveDeadLetter(
     .where('message_id', '=', messageId)
     .where('target', '=', target)
     .where('resolved_at', 'is', null)
-    .execute()
+    .returning('id')
+    .executeTakeFirst()
+  return resolved?.id ?? null
 }
 
 async function settle(

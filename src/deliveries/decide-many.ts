@@ -7,8 +7,8 @@ import { unburyJobs } from '#queues/replace-jobs.ts'
 
 import { inTheWayOf, releaseWaiting, toldEnough } from './release-waiting.ts'
 
-/** A dead delivery. */
-export type DeadDelivery = { messageId: string; target: string; orderId: string }
+/** A dead delivery, and its open dead letter. */
+export type DeadDelivery = { messageId: string; target: string; orderId: string; letterId: string }
 
 /**
  * Locks everything in these orders that is open or that a person has to decide on, in the one order in which every
@@ -26,20 +26,21 @@ export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<v
 }
 
 /**
- * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. One that has
+ * Gives dead deliveries, whose orders must be locked (lockOrders), a job again and all their attempts. What is
+ * suspected of taking workers down stays so until a call of it ends: its cause may not be mended. One that has
  * something in its way, an earlier message of its order for the same target say, waits for that first. Answers the
- * targets that got jobs. `edits`: what somebody wrote to be sent instead (deliveries.edited).
+ * targets that got jobs. What somebody wrote to be sent instead is, if it was written for this letter, or `any`.
  */
 export async function reviveDeliveries(
   tx: Tx,
   boss: Boss,
-  { dead, edits }: { dead: readonly DeadDelivery[]; edits: 'sent' | 'dropped' },
+  { dead, edits }: { dead: readonly DeadDelivery[]; edits: 'of-the-letter' | 'any' },
 ): Promise<string[]> {
   if (dead.length === 0) return []
   await sql`
     update orderwheel.deliveries d
-       set state = 'waiting', settled_at = null, uncharged = attempts, lost_in_a_row = 0,
-           edited = case when ${edits} = 'sent' then d.edited end
+       set state = 'waiting', settled_at = null, uncharged = attempts,
+           edited = case when ${edits} = 'any' or d.edited_for = listed.letter_id then d.edited end
       from ${listed(dead)} where ${isListed(dead)}`.execute(tx)
   // Only now: of two that died, the later has to wait for the earlier.
   await sql`
@@ -68,7 +69,8 @@ export async function skipDeliveries(
 function listed(dead: readonly DeadDelivery[]) {
   const messageIds = dead.map(({ messageId }) => messageId)
   const targets = dead.map(({ target }) => target)
-  return sql`unnest(${messageIds}::uuid[], ${targets}::text[]) as listed(message_id, target)`
+  const letterIds = dead.map(({ letterId }) => letterId)
+  return sql`unnest(${messageIds}::uuid[], ${targets}::text[], ${letterIds}::uuid[]) as listed(message_id, target, letter_id)`
 }
 
 function isListed(dead: readonly DeadDelivery[]) {

@@ -15,10 +15,16 @@ export type Pace = {
   room(rate: Rate): number
   /** Milliseconds until there is room; 0 when there is. */
   untilRoom(rate: Rate): number
-  /** One turn for each of `count` calls, in one query. Undefined: the target has no rate any more. */
-  book(count: number): Promise<Turn[] | undefined>
-  /** Waits for a turn, or for another one when it is missed. False: `signal` aborted first. */
-  take(turn: Turn, signal: AbortSignal): Promise<boolean>
+  /**
+   * One turn for each of `count` calls, in one query, each of which may begin `lateMs` late or a little more. Undefined:
+   * the target has no rate any more.
+   */
+  book(count: number, lateMs?: number): Promise<Turn[] | undefined>
+  /**
+   * Waits for a turn, or for another one when it is missed. Answers until when the call may begin; undefined: `signal`
+   * aborted first.
+   */
+  take(turn: Turn, signal: AbortSignal): Promise<number | undefined>
 }
 
 // Claimed deliveries that wait for their turn occupy slots.
@@ -37,14 +43,14 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
   // a single long one, because this process was frozen or the database busy, says nothing of the next.
   let answersMs: readonly [number, number] = [0, 0]
 
-  async function book(count: number): Promise<Turn[] | undefined> {
+  async function book(count: number, atLeastMs = 0): Promise<Turn[] | undefined> {
     // With the connection in hand: waiting for one is not the server's time.
     const asked = await db.connection().execute(async (connection) => {
       const askedAt = performance.now()
       const booking = await bookCalls(connection, {
         target,
         count,
-        leastLateMs: 3 * Math.min(...answersMs),
+        leastLateMs: Math.max(atLeastMs, 3 * Math.min(...answersMs)),
       })
       return booking && { askedAt, ...booking }
     })
@@ -81,10 +87,10 @@ export function keepPace(target: string, { db }: Pick<WorkerDeps, 'db'>): Pace {
       for (let next: Turn | undefined = turn; next; next = (await book(1))?.[0]) {
         const changed = rateChanged.signal
         await waitUntil(next.at, AbortSignal.any([signal, changed]))
-        if (signal.aborted) return false
-        if (!changed.aborted && performance.now() <= next.latest) return true
+        if (signal.aborted) return undefined
+        if (!changed.aborted && performance.now() <= next.latest) return next.latest
       }
-      return true
+      return Infinity
     },
   }
 }

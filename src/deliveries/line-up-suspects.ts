@@ -1,7 +1,7 @@
+import type { Gate, Stay } from './beside-or-alone.ts'
 import type { ClaimedTurn } from './call-in-slots.ts'
 import type { ClaimedDelivery } from './claim-deliveries.ts'
 import type { Claimed } from './claim-next.ts'
-import type { Gate } from './one-at-a-time.ts'
 
 export type SuspectLine = {
   add(one: ClaimedTurn): void
@@ -17,7 +17,7 @@ export type SuspectLine = {
 export type LineOptions = {
   gate: Gate
   /** Calls it, and hands over what it came to. */
-  carryOut: (one: ClaimedTurn) => Promise<void>
+  carryOut: (one: ClaimedTurn, stay: Stay) => Promise<void>
   giveBack: (given: readonly ClaimedTurn[]) => void
   isUnsettled: (delivery: ClaimedDelivery) => boolean
 }
@@ -27,8 +27,8 @@ const patienceMs = 5_000
 const longest = 50
 
 /**
- * Deliveries that may take the process down wait here for their turn: one is called at a time in a process, and the
- * next one only when what came of it is committed. If the process dies, it was that one, and not those in the line.
+ * Deliveries that may take the process down wait here for their turn: one is called at a time, alone in its process,
+ * and the next one, or any other, only when what came of it is committed. If the process dies, it was that one.
  */
 export function lineUpSuspects({
   gate,
@@ -39,20 +39,21 @@ export function lineUpSuspects({
   const line: ClaimedTurn[] = []
   // From one that is called to the next.
   let turnMs = patienceMs
-  let leaving: { delivery: ClaimedDelivery; leave: () => void } | undefined
+  let leaving: { delivery: ClaimedDelivery; stay: Stay } | undefined
 
   function settled() {
     if (!leaving || isUnsettled(leaving.delivery)) return
-    const { leave } = leaving
+    const { stay } = leaving
     leaving = undefined
-    leave()
+    stay.leave()
   }
 
-  async function callAlone(one: ClaimedTurn, leave: () => void) {
+  async function callAlone(one: ClaimedTurn, stay: Stay) {
     const begunAt = performance.now()
-    await carryOut(one)
-    turnMs = Math.max(1, performance.now() - begunAt)
-    leaving = { delivery: one.claimed.delivery, leave }
+    await carryOut(one, stay)
+    // The other calls get as much time before the next one.
+    turnMs = Math.max(1, 2 * (performance.now() - begunAt))
+    leaving = { delivery: one.claimed.delivery, stay }
     settled()
   }
 

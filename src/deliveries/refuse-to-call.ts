@@ -25,7 +25,7 @@ export function refuseToCall(
     return { outcome, askFirst: true, durationMs: 0, stillSuspect: true }
   }
   if (charged > target.retry.attempts) {
-    const reason = `Given up: ${charged - 1} attempts, the last of which took its worker down.`
+    const reason = `Given up after ${charged - 1} attempts: of the last nothing was heard, its worker died, stopped answering or had it for a day.`
     const kind = target.idempotent ? 'give-up' : 'uncertain'
     return { outcome: { kind, reason }, askFirst: true, durationMs: 0, stillSuspect: true }
   }

@@ -1,3 +1,4 @@
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import type { Boss } from '#queues/open-boss.ts'
 
@@ -24,6 +25,8 @@ function readWaiting(tx: Tx, orderId: string): Promise<Released[]> {
     .innerJoin('orderwheel.messages as m', 'm.id', 'd.message_id')
     .select(['d.target', 'd.message_id as messageId', 'm.kind'])
     .where('d.order_id', '=', orderId)
+    .where(sinceOrders('d.message_id', [orderId]))
+    .where(sinceOrders('m.id', [orderId]))
     .where('d.state', '=', 'waiting')
     .orderBy('d.position')
     .orderBy('d.target')

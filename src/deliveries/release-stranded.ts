@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { withinIds } from '#database/id-bounds.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Boss } from '#queues/open-boss.ts'
 
@@ -23,7 +24,7 @@ export async function releaseStranded(
   { target, from }: { target: string; from: Place | undefined },
 ): Promise<{ released: string[]; next: Place | undefined }> {
   const seen = await look(db, target, from)
-  const orderIds = seen.filter((row) => row.stranded).map((row) => row.orderId)
+  const orderIds = await findStranded(db, target, seen)
   const last = seen.length === stepSize ? seen.at(-1) : undefined
   const next = last && { createdAt: last.createdAt, messageId: last.messageId }
   if (orderIds.length === 0) return { released: [], next }
@@ -34,18 +35,33 @@ export async function releaseStranded(
   return { released, next }
 }
 
-type Seen = Place & { orderId: string; stranded: boolean }
+type Seen = Place & { orderId: string }
 
+// What is open may be of any month: it is found in an index of what is open, of which old months have next to nothing.
 async function look(db: Db, target: string, from: Place | undefined): Promise<Seen[]> {
   const after = from
     ? sql`(w.created_at, w.message_id) > (${from.createdAt}, ${from.messageId}::uuid)`
     : sql`true`
   const { rows } = await sql<Seen>`
-    select w.order_id as "orderId", w.created_at as "createdAt", w.message_id as "messageId",
-           ${nothingInTheWay()} as stranded
+    select w.order_id as "orderId", w.created_at as "createdAt", w.message_id as "messageId"
       from orderwheel.deliveries w
      where w.target = ${target} and w.settled_at is null and w.state = 'waiting' and ${after}
      order by w.created_at, w.message_id
      limit ${stepSize}`.execute(db)
   return rows
+}
+
+/** The orders of those that wait for nothing. By themselves: what these wait for is looked for in their months only. */
+async function findStranded(db: Db, target: string, seen: readonly Seen[]): Promise<string[]> {
+  if (seen.length === 0) return []
+  const messageIds = seen.map((row) => row.messageId)
+  const orderIds = seen.map((row) => row.orderId)
+  const { rows } = await sql<{ orderId: string }>`
+    select distinct w.order_id as "orderId"
+      from orderwheel.deliveries w
+     where w.message_id = any(${messageIds}::uuid[]) and ${withinIds('w.message_id', messageIds)}
+       and w.target = ${target} and w.state = 'waiting' and ${nothingInTheWay(orderIds)}`.execute(
+    db,
+  )
+  return rows.map((row) => row.orderId)
 }

@@ -21,12 +21,11 @@ export function inTheWayOf(waiting: string) {
      and b.state not in ${toldEnough}`
 }
 
-/** SQL that says of a delivery `w` that nothing is left to wait for. Faster where it is known of which orders. */
-export function nothingInTheWay(orderIds?: readonly string[]) {
-  const since = orderIds ? sinceOrders('b.message_id', orderIds) : sql`true`
+/** SQL that says of a delivery `w`, of one of these orders, that nothing is left to wait for. */
+export function nothingInTheWay(orderIds: readonly string[]) {
   return sql<boolean>`not exists (
     select from orderwheel.deliveries b
-     where ${inTheWayOf('w')} and ${since})`
+     where ${inTheWayOf('w')} and ${sinceOrders('b.message_id', orderIds)})`
 }
 
 /** `lastFetch` is -1 for those that never had a job. */

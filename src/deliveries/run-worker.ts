@@ -11,8 +11,8 @@ import { reapLeases } from '#limits/reap-leases.ts'
 import { lostAfterSeconds } from '#base/lost-after.ts'
 import type { Target } from '#targets/target.ts'
 
+import { besideOrAlone } from './beside-or-alone.ts'
 import { lookAround, type TargetView } from './look-around.ts'
-import { oneAtATime } from './one-at-a-time.ts'
 import { type Place, releaseStranded } from './release-stranded.ts'
 import { rescueLost } from './rescue-lost.ts'
 import { shareSlots } from './share-slots.ts'
@@ -65,7 +65,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const deps: WorkerDeps = { ...options, worker, deployment }
   const shared = {
     workerSlots: shareSlots(options.slots ?? defaultSlots),
-    suspects: oneAtATime(),
+    gate: besideOrAlone(),
     tally: createTally(deps),
   }
   const pumps = options.targets

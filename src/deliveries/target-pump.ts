@@ -2,6 +2,7 @@ import { untilAborted } from '#base/until-aborted.ts'
 import { createWakeUp, type WakeUp } from '#base/wake-up.ts'
 import type { Rate, Target } from '#targets/target.ts'
 
+import type { Gate } from './beside-or-alone.ts'
 import { callInSlots, type ClaimedTurn } from './call-in-slots.ts'
 import { createCircuitView } from './circuit-view.ts'
 import { type Claimed, createClaimNext } from './claim-next.ts'
@@ -9,10 +10,10 @@ import { expectDue } from './expect-due.ts'
 import { holdSlots } from './hold-slots.ts'
 import { keepPace, type Turn } from './keep-pace.ts'
 import { markAlone } from './mark-alone.ts'
-import type { Gate } from './one-at-a-time.ts'
 import type { TargetView } from './look-around.ts'
 import { startSettling } from './settle-loop.ts'
 import type { Applicant, WorkerSlots } from './share-slots.ts'
+import { isSuspect } from './suspects.ts'
 import type { Tally } from './tally.ts'
 import { tendCalls } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -52,7 +53,7 @@ const keepIdleSlotsMs = 3_000
 export function startPump(
   target: Target,
   deps: WorkerDeps,
-  { workerSlots, suspects, tally }: { workerSlots: WorkerSlots; suspects: Gate; tally: Tally },
+  { workerSlots, gate, tally }: { workerSlots: WorkerSlots; gate: Gate; tally: Tally },
 ): Pump {
   const stopping = new AbortController()
   const circuit = createCircuitView()
@@ -63,19 +64,20 @@ export function startPump(
   const lanes = Array.from({ length: laneCount }, createWakeUp)
   const ring = () => lanes.forEach((bell) => bell.ring())
   const applicant: Applicant = { priority: target.priority, wake: ring }
+  gate.join(ring)
   workerSlots.join(applicant, () => view?.concurrency ?? target.concurrency)
   const settling = startSettling(deps, { target, view: circuit, tally, onSettled })
   const calls = callInSlots(target, {
     circuit,
     settling,
-    suspects,
+    gate,
     markAlone: announceAlone,
     takeSlot: () => freeSlots() > 0 && workerSlots.take(applicant, 1) > 0,
     slotFreed,
     waitForTurn: async (turn) =>
       !turn && !view?.rate
-        ? true
-        : pace.take(turn ?? missedTurn, stopping.signal).catch(() => false),
+        ? Infinity
+        : pace.take(turn ?? missedTurn, stopping.signal).catch(() => undefined),
     isResting: () => stopping.signal.aborted || isResting(),
     mayBegin: (begun) => !stopping.signal.aborted && !view?.paused && begun < slots.cap(),
   })
@@ -131,7 +133,7 @@ export function startPump(
   /** Claims and begins what there is room for. False: there is nothing to do until something happens. */
   async function fill(lane: number): Promise<boolean> {
     calls.callKept()
-    if (!due.mayBeMore() || isResting() || isBehind()) {
+    if (!due.mayBeMore() || isResting() || isBehind() || !gate.isOpen()) {
       leave()
       return false
     }
@@ -217,20 +219,22 @@ export function startPump(
     if (found.length === 0) return []
     usedAt = performance.now()
     // What was claimed ahead before there was a rate may yet go back, and would leave its turns unused.
-    const turns = view?.rate && room.ahead === 0 ? await bookTurns(found.length) : undefined
+    const turns = view?.rate && room.ahead === 0 ? await bookTurns(found) : undefined
     return found.map((claimed, place) => {
       const turn = turns?.[place]
       return turn ? { claimed, turn } : { claimed }
     })
   }
 
-  // What is claimed must not be forgotten: without turns, each call has to look for its own.
-  async function bookTurns(count: number): Promise<Turn[] | undefined> {
+  // What is claimed must not be forgotten: without turns, each call has to look for its own. A suspect has yet to wait
+  // until it is alone when its turn has come.
+  async function bookTurns(found: readonly Claimed[]): Promise<Turn[] | undefined> {
+    const isAnySuspect = found.some(({ delivery }) => isSuspect(delivery))
     try {
-      return await pace.book(count)
+      return await pace.book(found.length, isAnySuspect ? gate.patienceMs() : 0)
     } catch (error) {
       deps.log.warn({ err: error, target: target.name }, 'cannot book calls, trying again')
-      return Array.from({ length: count }, () => missedTurn)
+      return found.map(() => missedTurn)
     }
   }
 

@@ -1,5 +1,5 @@
 import { mayDeliver, type OwnerFit, willClaim } from '#owner/owner-fit.ts'
-import { sayFit } from '#owner/say-fit.ts'
+import { namelessOwner, sayFit } from '#owner/say-fit.ts'
 import { claimOwnership } from '#owner/write-owner.ts'
 
 import type { WorkerDeps } from './worker-deps.ts'
@@ -9,11 +9,22 @@ export type OwnerWatch = {
   observe(fit: OwnerFit): Promise<boolean>
 }
 
-/** Says in the log when this database is not ours to deliver from, and when it is again. Becomes the owner where nobody is. */
+/**
+ * Says in the log when this database is not ours to deliver from, when it is again, and when its owner has no name.
+ * Becomes the owner where nobody is.
+ */
 export function watchOwner({ db, log, worker, deployment }: WorkerDeps): OwnerWatch {
   let said = sayFit({ ...deployment, deliver: 'if-owner' }, 'fits')
+  let namelessSaid = deployment.environment !== null || deployment.deliver !== 'if-owner'
+
+  function tellNameless() {
+    if (namelessSaid) return
+    namelessSaid = true
+    log.warn({ reason: namelessOwner }, 'the owner of this database has no name')
+  }
 
   function tell(fit: OwnerFit) {
+    if (fit === 'fits') tellNameless()
     const reason = sayFit(deployment, fit)
     if (reason === said) return
     said = reason

@@ -49,8 +49,9 @@ function hashOf({ person, evenOpen }: ForgetRequest, salt: Buffer): Buffer {
 
 // What people give as a reason is often who asked.
 async function withoutPerson(tx: Tx, { person, reason }: ForgetRequest): Promise<string | null> {
+  const id = person.customerId === null ? [] : [person.customerId]
   const { rows } = await sql<{ reason: string | null }>`
-    select orderwheel.without_texts(${reason}::text, array[btrim(${person.email}::text)]) as reason`.execute(
+    select orderwheel.without_texts(${reason}::text, ${[person.email.trim(), ...id]}::text[]) as reason`.execute(
     tx,
   )
   return rows[0]?.reason ?? null

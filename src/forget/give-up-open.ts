@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { dropJobs, hasJob } from '#queues/drop-jobs.ts'
 
@@ -13,7 +14,8 @@ export async function giveUpOpen(
   { orderId, who }: { orderId: string; who: string },
 ): Promise<boolean> {
   await dropJobs(tx, await readUndone(tx, orderId))
-  await sql`select from orderwheel.deliveries where order_id = ${orderId}
+  await sql`select from orderwheel.deliveries
+             where order_id = ${orderId} and ${sinceOrders('message_id', [orderId])}
              order by message_id, target for update`.execute(tx)
   const undone = await readUndone(tx, orderId)
   if (await hasJob(tx, undone)) return false
@@ -21,7 +23,7 @@ export async function giveUpOpen(
     with skipped as (
       update orderwheel.deliveries
          set state = 'skipped', settled_at = now(), edited = null
-       where order_id = ${orderId} and ${isUndone}
+       where order_id = ${orderId} and ${sinceOrders('message_id', [orderId])} and ${isUndone}
       returning message_id, target, order_id, old.state as before
     ), closed as (
       update orderwheel.dead_letters
@@ -42,6 +44,8 @@ const isUndone = sql`(settled_at is null or state in ('dead', 'uncertain'))`
 async function readUndone(tx: Tx, orderId: string): Promise<{ queue: string; id: string }[]> {
   const { rows } = await sql<{ queue: string; id: string }>`
     select target as queue, message_id as id from orderwheel.deliveries
-     where order_id = ${orderId} and ${isUndone}`.execute(tx)
+     where order_id = ${orderId} and ${sinceOrders('message_id', [orderId])} and ${isUndone}`.execute(
+    tx,
+  )
   return rows
 }

@@ -19,11 +19,15 @@ export const mentions = [
   { table: 'alerts', column: 'text', kind: 'text' },
   { table: 'alerts', column: 'failure', kind: 'text' },
   { table: 'verifications', column: 'failure', kind: 'text' },
-  { table: 'verifications', column: 'findings', kind: 'json' },
   { table: 'forgettings', column: 'reason', kind: 'text' },
 ] as const
 
-/** What names a person: the address asked for, and names, streets and numbers of these orders of theirs. */
+/**
+ * What names a person wherever it stands: the address asked for, and of these orders of theirs the address, the
+ * telephone number, and names, companies and streets of two words or more. No single word: buyers choose what they are
+ * called, and who is called "erp" or "queued" must not take that from everybody else's records. Nothing that names a
+ * row, a target, a kind or a state has a space in it, or is an address or a number.
+ */
 export async function readTexts(
   db: Db,
   person: Person,
@@ -32,10 +36,15 @@ export async function readTexts(
   const { rows } = await sql<{ text: string }>`
     select btrim(${person.email}) as text
     union
-    select orderwheel.personal_texts(document) from orderwheel.orders
-     where id = any(${orderIds}::uuid[]) and ${isTheirs(person)}`.execute(db)
+    select t from orderwheel.orders, orderwheel.personal_texts(document) t
+     where id = any(${orderIds}::uuid[]) and ${isTheirs(person)}
+       and (t ~ '\\w.*\\s.*\\w' or t = btrim(document #>> '{customer,email}')
+            or t = document #>> '{customer,phone}' and length(t) >= ${shortestNumber})`.execute(db)
   return rows.map(({ text }) => text)
 }
+
+// A plus and seven digits: +12 is no number of anybody's.
+const shortestNumber = 8
 
 /**
  * Puts # for these texts wherever they are mentioned, and answers in how many rows. Reads those tables as a whole:
@@ -60,8 +69,10 @@ const masks = {
     sql`orderwheel.without_texts(${sql.ref(column)}, ${texts}::text[])`,
   json: (column: string, texts: readonly string[]) =>
     sql`orderwheel.json_without_texts(${sql.ref(column)}, ${texts}::text[])`,
-  // A client's key: the same key again is a new request, which is better than a name that stays.
-  key: (column: string) => sql`'forgotten-' || md5(${sql.ref(column)})`,
+  // A client's key: the same key again is a new request, which is better than an address that stays.
+  key: (column: string, texts: readonly string[]) =>
+    sql`case when ${masks.text(column, texts)} <> ${sql.ref(column)}
+             then 'forgotten-' || md5(${sql.ref(column)}) else ${sql.ref(column)} end`,
 }
 
 /** For `like`: a text as it stands in a text, or escaped in JSON. */

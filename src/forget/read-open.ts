@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db } from '#database/open-database.ts'
 
 /** An order that is left alone, and what it still has to do: `erp is retrying`. */
@@ -17,7 +18,8 @@ export async function readOpen(db: Db, orderId: string): Promise<RefusedOrder | 
   const { rows } = await sql<RefusedOrder>`
     select o.id as "orderId", o.external_id as "externalId",
            array(select format('%s is %s', d.target, d.state) from orderwheel.deliveries d
-                  where d.order_id = o.id and (d.settled_at is null or d.state in ('dead', 'uncertain'))
+                  where d.order_id = o.id and ${sinceOrders('d.message_id', [orderId])}
+                    and (d.settled_at is null or d.state in ('dead', 'uncertain'))
                   order by d.position, d.target) as open,
            array(select format('%s is not relayed yet', b.kind) from orderwheel.outbox b
                   where b.order_id = o.id order by b.position)

@@ -6,6 +6,7 @@ import { mostItems, type ReplayRequest, requestReplay } from '#dead-letters/requ
 
 import type { Answer } from './answer-once.ts'
 import { HttpProblem } from './http-problem.ts'
+import { readTimes } from './query-fields.ts'
 import { replayAnswer } from './replay-answers.ts'
 
 /** Writes the list and answers 202 with it. Throws the problem that says why there is nothing on it. */
@@ -36,16 +37,11 @@ export async function askForReplay(
 }
 
 /** As the database takes them; times were checked by the schema. */
-export function readFilter(body: FilterBody): LetterFilter {
-  const { since, until, ...rest } = body
-  return {
-    ...rest,
-    ...(since === undefined ? {} : { since: new Date(since) }),
-    ...(until === undefined ? {} : { until: new Date(until) }),
-  }
+export function readFilter(body: WrittenFilter): LetterFilter {
+  return readTimes(body)
 }
 
-type FilterBody = Omit<LetterFilter, 'since' | 'until'> & { since?: string; until?: string }
+type WrittenFilter = Omit<LetterFilter, 'since' | 'until'> & { since?: string; until?: string }
 
 /** The reason in one line; null when none was given. */
 export function tidyReason(reason: string | undefined): string | null {

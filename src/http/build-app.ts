@@ -1,6 +1,7 @@
 import fastify, { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type pg from 'pg'
 
+import { onlyDeployment, type Deployment } from '#base/deployment.ts'
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Target } from '#targets/target.ts'
@@ -20,11 +21,15 @@ import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
+import { addOpsAuditRoutes } from './ops-audit-routes.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
 import { addOpsDoctorRoutes, type Diagnose } from './ops-doctor-routes.ts'
 import { addOpsForgetRoutes } from './ops-forget-routes.ts'
 import { addOpsLetterDecisionsRoutes } from './ops-letter-decisions-routes.ts'
+import { addOpsOrdersRoutes } from './ops-orders-routes.ts'
+import { addOpsOverviewRoutes } from './ops-overview-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
+import { addOpsTargetsRoutes } from './ops-targets-routes.ts'
 import { addOpsVerifyRoutes } from './ops-verify-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
@@ -47,6 +52,8 @@ export type AppOptions = {
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
   diagnose?: Diagnose
+  /** Whether targets are called from this database, for /metrics and GET /ops/overview. Default: the only one there is. */
+  deployment?: Deployment
   /** Refuses the development keys. */
   production: boolean
   /** What who asks for /metrics has to send; absent: anybody may ask. */
@@ -61,7 +68,7 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
-  const { targets = [], metricsToken } = options
+  const { targets = [], metricsToken, deployment = onlyDeployment } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
@@ -82,15 +89,19 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
+  addOpsAuditRoutes(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })
   addOpsLetterDecisionsRoutes(app, { db, requires, targets })
+  addOpsOrdersRoutes(app, { db, requires })
+  addOpsOverviewRoutes(app, { db, requires, deployment })
   addOpsReplaysRoutes(app, { db, requires })
+  addOpsTargetsRoutes(app, { db, requires })
   addOpsVerifyRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
-  addMetricsRoute(app, { db, orders, token: metricsToken, now })
+  addMetricsRoute(app, { db, orders, deployment, token: metricsToken, now })
   await serveDocs(app)
   await app.ready()
   return app

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
+import { opsSchemas } from './ops-answers.ts'
 import { deadLetterSchemas } from './ops-dead-letter-schemas.ts'
 import { orderSchemas } from './order-answers.ts'
 import { Problem } from './problem-routes.ts'
@@ -8,7 +9,13 @@ import { replaySchemas } from './replay-answers.ts'
 
 /** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const schema of [Problem, ...orderSchemas, ...deadLetterSchemas, ...replaySchemas])
+  for (const schema of [
+    Problem,
+    ...orderSchemas,
+    ...deadLetterSchemas,
+    ...replaySchemas,
+    ...opsSchemas,
+  ])
     app.addSchema(schema)
   await app.register(swagger, {
     openapi: {

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
 
 import type { OrderCounts } from './count-orders.ts'
@@ -14,6 +15,7 @@ import { expositionMediaType, writeExposition } from './write-exposition.ts'
 type MetricsRoute = {
   db: Db
   orders: OrderCounts
+  deployment: Deployment
   /** Who asks has to send it as a bearer token; undefined: anybody may ask. */
   token: string | undefined
   now?: (() => number) | undefined
@@ -24,8 +26,8 @@ const rememberMilliseconds = 2_000
 
 /** GET /metrics, for Prometheus and its like. */
 export function addMetricsRoute(app: FastifyInstance, route: MetricsRoute): void {
-  const { db, orders, token, now } = route
-  const read = remembering(() => readMetrics(db, orders), rememberMilliseconds, now)
+  const { db, orders, deployment, token, now } = route
+  const read = remembering(() => readMetrics(db, { orders, deployment }), rememberMilliseconds, now)
   app.get('/metrics', { schema }, async (request, reply) => {
     if (token !== undefined && !isBearer(request, token))
       throw new HttpProblem(

@@ -17,6 +17,7 @@ import {
   listGroupsSchema,
   listLettersSchema,
 } from './ops-dead-letter-schemas.ts'
+import { limitOf } from './query-fields.ts'
 
 type Routes = { db: Db; requires: ReturnType<typeof createAuthenticator> }
 
@@ -100,9 +101,4 @@ async function read(db: Db, id: string): Promise<LetterReport> {
   const letter = await readLetter(db, id)
   if (!letter) throw new HttpProblem('dead-letter-not-found')
   return letter
-}
-
-/** Queries are text: the schema says that it is a number. */
-function limitOf(text: string | undefined): number {
-  return text === undefined ? 50 : Number(text)
 }

@@ -3,16 +3,13 @@ import { Type } from 'typebox'
 import { letterStates, type LetterState } from '#dead-letters/list-letters.ts'
 
 import { problemAnswers, rateLimitHeaders, usualProblems } from './describe-answers.ts'
+import { limit } from './query-fields.ts'
 import { LetterFilterBody, uuid } from './replay-answers.ts'
 
 const time = Type.String({ format: 'date-time' })
 
 // In a query everything is one text.
 const { ids, ...narrowing } = LetterFilterBody.properties
-
-const limit = Type.Optional(
-  Type.String({ pattern: '^([1-9]\\d?|[1-4]\\d\\d|500)$', description: '1 … 500. Default 50.' }),
-)
 
 const described = { tags: ['operations'], security: [{ apiKey: [] }] }
 
@@ -145,7 +142,13 @@ export const deadLetterSchemas = [
           charged: Type.Boolean(),
         }),
       ),
-      delivery: Type.Object({ state: orNull('string'), isEdited: Type.Boolean() }),
+      delivery: Type.Object({
+        state: orNull('string'),
+        isEdited: Type.Boolean(),
+        isEditDue: Type.Boolean({
+          description: 'The next replay of this letter sends what was edited.',
+        }),
+      }),
       replays: Type.Array(Type.Object({ id: uuid })),
       others: Type.Array(Type.Object({ id: uuid, diedAt: time, resolution: orNull('string') })),
     },

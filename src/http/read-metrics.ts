@@ -1,5 +1,7 @@
+import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
 import { countOpenAlerts } from '#alerts/count-open-alerts.ts'
+import { readOwner } from '#owner/read-owner.ts'
 import { readStatus, type TargetStatus } from '#status/read-status.ts'
 import { readLastVerification } from '#verify/read-verification.ts'
 
@@ -7,7 +9,11 @@ import type { OrderCounts } from './count-orders.ts'
 import type { Metric, Sample } from './write-exposition.ts'
 
 /** Everything /metrics tells; each name has a row in docs/metrics.md. */
-export async function readMetrics(db: Db, orders: OrderCounts): Promise<Metric[]> {
+export async function readMetrics(
+  db: Db,
+  { orders, deployment }: { orders: OrderCounts; deployment: Deployment },
+): Promise<Metric[]> {
+  const { delivers } = await readOwner(db, deployment)
   const { at, relay, targets } = await readStatus(db)
   const last = await readLastVerification(db)
   const alerts = await countOpenAlerts(db)
@@ -15,6 +21,11 @@ export async function readMetrics(db: Db, orders: OrderCounts): Promise<Metric[]
   const perTarget = (value: (target: TargetStatus) => number | null): Sample[] =>
     targets.map((target) => ({ labels: { target: target.target }, value: value(target) }))
   return [
+    gauge(
+      'delivers',
+      '1: targets are called from this database; 0: by its owner marker they are not.',
+      one(Number(delivers)),
+    ),
     gauge('relay_messages', 'Messages not yet relayed.', one(relay.waiting)),
     gauge('relay_refused', 'Of those, the ones the relay cannot relay.', one(relay.refused)),
     gauge(

@@ -3,17 +3,13 @@ import { Type } from 'typebox'
 import type { Preview } from '#dead-letters/preview-replay.ts'
 import type { ReplayReport } from '#dead-letters/read-replays.ts'
 
+import { moment, words } from './query-fields.ts'
+
 export const uuidDigits = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
 export const uuid = Type.String({ format: 'uuid', pattern: uuidDigits })
 const time = Type.String({ format: 'date-time' })
 const nullableText = orNull({ type: 'string' })
 const nullableTime = orNull({ type: 'string', format: 'date-time' })
-
-// A query may hold a NUL, which PostgreSQL stores in no text.
-const words = (maxLength: number) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000]*$' })
-// A leap second is a date-time of RFC 3339, and none that JavaScript can read.
-const moment = Type.String({ format: 'date-time', pattern: ':[0-5]\\d:[0-5]\\d' })
 
 /** Which dead letters are meant: see LetterFilter. */
 export const LetterFilterBody = Type.Object(

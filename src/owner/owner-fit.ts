@@ -39,6 +39,11 @@ export function mayDeliver({ deliver }: Pick<Deployment, 'deliver'>, fit: OwnerF
   return deliver === 'yes' || (deliver === 'if-owner' && fit === 'fits')
 }
 
+/** Whether an environment that does not deliver is as it should be: told not to, or a branch, which comes with a copy. */
+export function waitsByDesign({ deliver, mayClaim }: Omit<Deployment, 'environment'>): boolean {
+  return deliver === 'no' || !mayClaim
+}
+
 /** Whether the next worker that looks makes this environment the owner, since nobody is. */
 export function willClaim(
   { deliver, mayClaim }: Pick<Deployment, 'deliver' | 'mayClaim'>,

@@ -25,6 +25,9 @@ export function sayWhy(deployment: Deployment, fit: OwnerFit): string {
 /** What makes an environment the owner. */
 export const takeCommand = 'orderwheel owner --take --reason <why>'
 
+/** What whoever owns a database without having a name is to know. */
+export const namelessOwner = `This environment owns the database and has no name, so that it would deliver from a copy of its files, too: set ORDERWHEEL_ENVIRONMENT, restart, and run at once: ${takeCommand}`
+
 function sayMisfit(fit: Exclude<OwnerFit, 'fits'>, environment: string | null): string {
   const here = environment === null ? 'this one, without a name,' : `"${environment}"`
   switch (fit) {

@@ -4,6 +4,7 @@ import { startAlerting } from '#alerts/start-alerting.ts'
 import { directDatabaseOf } from '#base/environment.ts'
 import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
+import { waitsByDesign } from '#owner/owner-fit.ts'
 import { readOwner } from '#owner/read-owner.ts'
 import { startRelay as run, type RelayOptions } from '#relay/run-relay.ts'
 import { startVerifying } from '#verify/start-verifying.ts'
@@ -37,7 +38,10 @@ function watchOver(setting: Setting, { db, log }: RelayOptions): void {
     db,
     log,
     address: setting.config.alerts,
-    mayTell: async () => (await readOwner(db, deployment)).delivers,
+    delivering: async () => ({
+      ...(await readOwner(db, deployment)),
+      waitsByDesign: waitsByDesign(deployment),
+    }),
   })
   setting.run.add({ name: 'alerting', stage: 'work', stop: () => alerting.stop() })
 }

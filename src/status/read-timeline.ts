@@ -15,14 +15,10 @@ export type TimelineEntry = {
 /** One order's whole story in time order: what happened, and what people decided. */
 export async function readTimeline(db: Db, orderId: string): Promise<TimelineEntry[]> {
   const { rows } = await sql<TimelineEntry>`
-    select t.at, t.event || coalesce(l.who, '') as event, t.target, t.attempt, t.detail
-      from orderwheel.order_timeline t
-      left join lateral (
-        select ' by ' || l.resolved_by || coalesce(' in replay ' || l.replay_id, '') as who
-          from orderwheel.dead_letters l
-         where t.step = 5 and l.order_id = ${orderId} and l.target = t.target and l.resolved_at = t.at
-         limit 1) l on true
-     where t.order_id = ${orderId}
-     order by t.at, t.step, t.target, t.attempt`.execute(db)
+    select at, case when step = 5 then concat(event, ' by ' || who, ' in replay ' || replay_id) else event end as event,
+           target, attempt, detail
+      from orderwheel.order_timeline
+     where order_id = ${orderId}
+     order by at, step, target, attempt`.execute(db)
   return rows
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 
+import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
 // A transaction of a moment, with everything that hangs on the orders.
@@ -26,26 +27,31 @@ export async function deleteOldOrders(
   return deleted
 }
 
-const isDone = sql`
-  not exists (select from orderwheel.outbox b where b.order_id = o.id)
-  and not exists (select from orderwheel.deliveries d
-                   where d.order_id = o.id and (d.settled_at is null or d.state in ('dead', 'uncertain')))
-  and not exists (select from orderwheel.dead_letters l where l.order_id = o.id and l.held_at is not null)`
+/** SQL that says of an order `o`, one of these, that nothing about it is left to do. */
+function isDone(ids: readonly string[]) {
+  return sql`o.id = any(${ids}::uuid[])
+    and not exists (select from orderwheel.outbox b where b.order_id = o.id)
+    and not exists (select from orderwheel.deliveries d
+                     where d.order_id = o.id and ${sinceOrders('d.message_id', ids)}
+                       and (d.settled_at is null or d.state in ('dead', 'uncertain')))
+    and not exists (select from orderwheel.dead_letters l where l.order_id = o.id and l.held_at is not null)`
+}
 
 /** Without a lock: most of those that stay have stayed before. `last`: where to go on; there may be more. */
 async function look(
   db: Db,
   { days, after }: { days: number; after: string },
 ): Promise<{ done: string[]; last: string | undefined }> {
-  const { rows } = await sql<{ id: string; isDone: boolean }>`
-    select o.id, ${isDone} as "isDone"
-      from (select id from orderwheel.orders
-             where id > ${after}::uuid and id < orderwheel.first_id(now() - make_interval(days => ${days}))
-             order by id
-             limit ${atATime}) o
-     order by o.id`.execute(db)
-  const done = rows.flatMap((row) => (row.isDone ? [row.id] : []))
-  return { done, last: rows.length < atATime ? undefined : rows.at(-1)?.id }
+  const old = await sql<{ id: string }>`
+    select id from orderwheel.orders
+     where id > ${after}::uuid and id < orderwheel.first_id(now() - make_interval(days => ${days}))
+     order by id
+     limit ${atATime}`.execute(db)
+  const ids = old.rows.map(({ id }) => id)
+  const last = ids.length < atATime ? undefined : ids.at(-1)
+  const { rows } = await sql<{ id: string }>`
+    select o.id from orderwheel.orders o where ${isDone(ids)}`.execute(db)
+  return { done: rows.map(({ id }) => id), last }
 }
 
 // Looked at once more when nobody can add a message any more: that takes a lock on the order. A hold that comes
@@ -57,6 +63,6 @@ async function remove(tx: Tx, ids: readonly string[]): Promise<number> {
   )
   const locked = rows.map(({ id }) => id)
   const { numAffectedRows = 0n } = await sql`
-    delete from orderwheel.orders o where o.id = any(${locked}::uuid[]) and ${isDone}`.execute(tx)
+    delete from orderwheel.orders o where ${isDone(locked)}`.execute(tx)
   return Number(numAffectedRows)
 }

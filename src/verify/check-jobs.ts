@@ -37,7 +37,7 @@ export async function checkJobs(
        where state = 'active' and seen < now() - ${rescuedWithin}
       union all
       select 'job-overtaken', id, due from job
-       where state = 'created' and due < now() - ${inOrderWithin}
+       where state < 'active' and due < now() - ${inOrderWithin}
          and (exists (select from called
                        where called.priority <= job.priority and called.created_on > due + ${inOrderWithin})) is true
     )
@@ -52,6 +52,6 @@ export async function checkJobs(
 // A lost worker's jobs are taken back after 10–12 s, and 5 s later when the database was away.
 const rescuedWithin = sql`interval '2 minutes'`
 
-// Jobs are fetched in the order they were made. One that became due so much earlier than one that is being called has
-// been passed over.
+// Jobs are fetched in the order they were made, those that failed like others, within their priority. One that became due
+// so much earlier than one that is being called has been passed over.
 const inOrderWithin = sql`interval '15 minutes'`

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
+import { idAt } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
 /** What is past its time: messages that are not relayed, and targets that nobody calls; the first 10 000. */
@@ -9,14 +10,23 @@ export async function checkLateness(db: Db): Promise<Finding[]> {
   return [...(await lateMessages(db)), ...(await idleTargets(db))]
 }
 
-// What waits behind a refused message of its order is told with it.
+// A relay works off a backlog in order: while it moves, only what lies before a message that it relayed a while ago was
+// passed over. What waits behind a refused message of its order is told with it.
 async function lateMessages(db: Db): Promise<Finding[]> {
   const { rows } = await sql<Finding>`
+    with relayed as materialized (
+      select m.relayed_at from orderwheel.messages m where ${isNow} order by m.id desc limit 1000
+    ), stuck as materialized (
+      select case when not exists (select from relayed where relayed_at > now() - ${relayedWithin}) then ${last}::bigint
+                  else (select m.position from orderwheel.messages m
+                         where ${isNow} and m.relayed_at < now() - ${committedWithin} order by m.id desc limit 1)
+             end as up_to
+    )
     select case when b.refusals > 0 then 'message-refused' else 'message-late' end as kind,
            b.order_id as "orderId", b.id as "messageId", null as target, to_json(b.created_at) as since
       from orderwheel.outbox b
      where b.refusals > 0
-        or b.created_at < now() - ${relayedWithin}
+        or b.created_at < now() - ${relayedWithin} and b.position <= (select up_to from stuck)
            and not exists (select from orderwheel.outbox r
                             where r.order_id = b.order_id and r.position < b.position and r.refusals > 0)
      order by b.position
@@ -24,8 +34,15 @@ async function lateMessages(db: Db): Promise<Finding[]> {
   return rows
 }
 
-// The relay works off a backlog of a million messages in less.
+const last = '9223372036854775807'
+
+// Messages of a clock that was ahead are not the last ones that were relayed.
+const isNow = sql`m.id < ${idAt(sql`now()`)}`
+
 const relayedWithin = sql`interval '5 minutes'`
+
+// Relays work side by side, and one may hold a batch for half a minute.
+const committedWithin = sql`interval '1 minute'`
 
 // A call may take an hour, but then a job is active. What is due behind a circuit or a pause waits as it should, and
 // so does what was until a moment ago.

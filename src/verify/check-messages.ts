@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { type Chunk, wanted, within } from './chunk.ts'
+import { type Chunk, firstId, wanted, within } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
 /** Everything that is looked at with a chunk of messages. */
@@ -28,7 +28,7 @@ export async function checkMessages(
     noted as (
       insert into orderwheel.verify_pending (id, order_id)
       select id, order_id from message
-       where id <= ${upTo}::uuid
+       where id <= ${upTo}::uuid and id not in (select id from known)
          and ((id in (select message_id from delivery where ${isUndone})) is true
               or (id in (select message_id from found)) is true)
       on conflict do nothing
@@ -101,7 +101,8 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
        where id not in (select id from message)
          and id not in (select id from unrelayed)
          and id not in (select message_id from delivery where settled_at is null)
-         and (exists (select from orderwheel.orders o where o.id = known.order_id and ${hasHistory})) is true
+         and ${isKept}
+         and (exists (select from orderwheel.orders o where o.id = known.order_id)) is true
       union all
       select 'delivery-missing', m.order_id, m.id, t.target, m.relayed_at
         from message m cross join unnest(m.targets) as t(target)
@@ -141,7 +142,8 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
     )`
 }
 
-const hasHistory = sql`o.received_at >= coalesce(orderwheel.history_since(), '-infinity')`
+// What retention has dropped went with the month of its id, whatever the age of its order.
+const isKept = sql`id >= coalesce(orderwheel.first_id(orderwheel.history_since()), ${firstId}::uuid)`
 
 const markedByHand = sql`
   select from orderwheel.audit_log a

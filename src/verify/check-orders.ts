@@ -8,8 +8,8 @@ import type { Finding } from './finding.ts'
 export type OrdersChecked = { orders: number; found: Finding[] }
 
 /**
- * Looks whether each order of a chunk has a message, waiting or relayed, and notes those (up to the order `upTo`) that
- * have none. `newAfter`: an order with a higher id was never looked at before; null: nothing was.
+ * Looks whether each order of a chunk has its `order.placed`, waiting or relayed, and notes those (up to the order
+ * `upTo`) that have none. `newAfter`: an order with a higher id was never looked at before; null: nothing was.
  */
 export async function checkOrders(
   db: Db,
@@ -19,7 +19,7 @@ export async function checkOrders(
     with ${looked(chunk)},
     noted as (
       insert into orderwheel.verify_pending (id, order_id, was_new)
-      select id, id, coalesce(id > ${newAfter}::uuid, false) from found where id <= ${upTo}::uuid
+      select id, id, coalesce(id > ${newAfter}::uuid and is_new, false) from found where id <= ${upTo}::uuid
       on conflict do nothing
     ), settled as (
       delete from orderwheel.verify_pending p
@@ -41,7 +41,10 @@ const asFindings = sql`
          to_json(received_at) as since
     from found`
 
-// Orders are wide: their ids come from the index alone, and only those that have no message are read. See
+// What was written a while ago may have been told, and its message deleted since.
+const newFor = sql`interval '15 minutes'`
+
+// Orders are wide: their ids come from the index alone, and only those without their message are read. See
 // check-messages.ts for `not in`.
 function looked(chunk: Chunk): RawBuilder<unknown> {
   return sql`
@@ -50,10 +53,13 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
       select o.id from orderwheel.orders o where ${within('o.id', chunk)}
     ), silent as materialized (
       select id from placed
-       where id not in (select m.order_id from orderwheel.messages m where ${within('m.order_id', chunk)})
-         and id not in (select b.order_id from orderwheel.outbox b where ${within('b.order_id', chunk)})
+       where id not in (select m.order_id from orderwheel.messages m
+                         where ${within('m.order_id', chunk)} and m.kind = 'order.placed')
+         and id not in (select b.order_id from orderwheel.outbox b
+                         where ${within('b.order_id', chunk)} and b.kind = 'order.placed')
     ), found as materialized (
-      select o.id, o.received_at from orderwheel.orders o
+      select o.id, o.received_at, o.received_at between now() - ${newFor} and now() and o.forgotten_at is null as is_new
+        from orderwheel.orders o
        where o.id = any(array(select id from silent))
          and o.received_at >= coalesce(orderwheel.history_since(), '-infinity')
     )`

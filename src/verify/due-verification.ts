@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import type { Claim } from './claim-verification.ts'
+import { isClaimed } from './claim-verification.ts'
+import { knownWatermark } from './known-watermark.ts'
+import type { Walk } from './walk.ts'
 
 export type Due = {
   /** Of what is open or new since the last one. */
@@ -15,19 +17,20 @@ export type Due = {
 const every = sql`interval '5 minutes'`
 const fullEvery = sql`interval '1 day'`
 
-/** What is to be verified now, unless another process does it at this moment. */
+/** What is to be verified now, unless another process does it at this moment. What a clock said that was ahead is void. */
 export async function readDue(db: Db): Promise<Due> {
   const { rows } = await sql<Due>`
-    select s.watermark is not null and (tried.at is null or (s.requested_at is not null and not s.request_full))
+    select w.watermark is not null and (tried.at is null or s.requested_at is not null and not s.request_full and failed.at is null)
              as "sinceLast",
-           (s.full_walk is not null or s.watermark is null or s.request_full
-            or coalesce(s.full_at, '-infinity') < now() - ${fullEvery}) and failed.at is null as full
+           (s.full_walk is not null or w.watermark is null or s.request_full
+            or coalesce(s.full_at, '-infinity') not between now() - ${fullEvery} and now()) and failed.at is null as full
       from orderwheel.verify_state s
+     cross join lateral (select ${knownWatermark} as watermark) w
       left join lateral (select v.finished_at as at from orderwheel.verifications v
-                          where v.finished_at > now() - ${every} limit 1) tried on true
+                          where v.finished_at between now() - ${every} and now() limit 1) tried on true
       left join lateral (select v.finished_at as at from orderwheel.verifications v
-                          where v.finished_at > now() - ${every} and v.failure is not null limit 1) failed on true
-     where s.claimed_until <= now()`.execute(db)
+                          where v.finished_at between now() - ${every} and now() and v.failure is not null limit 1) failed on true
+     where not ${isClaimed}`.execute(db)
   return rows[0] ?? { sinceLast: false, full: false }
 }
 
@@ -52,12 +55,23 @@ export async function requestVerification(
   return row.at
 }
 
-/** Takes what was asked for, and answers who asked; undefined: nobody did. */
-export async function takeRequest(db: Db, { id }: Claim): Promise<string | undefined> {
-  const { rows } = await sql<{ who: string | null }>`
-    update orderwheel.verify_state
-       set requested_at = null, requested_by = null, request_full = false
-     where claim = ${id}
-    returning old.requested_by as who`.execute(db)
-  return rows[0]?.who ?? undefined
+/** Who asks for a verification; undefined: nobody. The request stays until there is an answer: whoever is at it may die. */
+export async function readRequest(db: Db): Promise<string | undefined> {
+  const { rows } = await sql<{ who: string }>`
+    select requested_by as who from orderwheel.verify_state where requested_at is not null`.execute(
+    db,
+  )
+  return rows[0]?.who
+}
+
+/**
+ * SQL for an update of verify_state that ends the request which a walk answers. Not one that came after it began, nor one
+ * for everything when it is not full.
+ */
+export function answerRequest({ isFull, startedAt }: Pick<Walk, 'isFull' | 'startedAt'>) {
+  const isOpen = sql`(requested_at between ${startedAt} and now() or request_full and not ${isFull})`
+  return sql`
+    requested_at = case when ${isOpen} then requested_at end,
+    requested_by = case when ${isOpen} then requested_by end,
+    request_full = request_full and ${isOpen}`
 }

@@ -9,7 +9,7 @@ export function explainFinding(finding: NamedFinding): Explained {
   switch (kind) {
     case 'order-without-message':
       return command(
-        'no message of it was ever told',
+        'its order.placed is neither waiting nor relayed',
         `orderwheel verify --repair --only ${kind} (it stays if it may have been told: then look into its targets, and insert into orderwheel.outbox (order_id, kind) values ('${finding.orderId}', 'order.placed'))`,
       )
     case 'message-missing':
@@ -23,7 +23,10 @@ export function explainFinding(finding: NamedFinding): Explained {
           'it has no delivery, and the version that relayed it did not write down where it was routed',
           `if it was routed nowhere: update orderwheel.messages set targets = '{}' where id = '${messageId}'`,
         )
-      return mended(`it was routed to ${target}, and has no delivery there`, finding)
+      return command(
+        `it was routed to ${target}, and has no delivery there`,
+        `orderwheel verify --repair --only ${kind} (it stays if a later message of the order may have been told there: then look into ${target}, and to decide about it: insert into orderwheel.deliveries (message_id, target, position, order_id, state, settled_at) select id, '${target}', position, order_id, 'uncertain', now() from orderwheel.messages where id = '${messageId}', then orderwheel order ${which(finding)} --mark-delivered --target ${target}, or --skip, or --try-again)`,
+      )
     case 'job-missing':
       return mended('it is to be told, and has no job', finding)
     case 'letter-missing':
@@ -36,7 +39,10 @@ export function explainFinding(finding: NamedFinding): Explained {
     case 'message-refused':
       return command('the relay cannot relay it', `orderwheel order ${which(finding)}`)
     case 'message-late':
-      return seen('it is not relayed', 'start a relay: orderwheel relay')
+      return seen(
+        'it is not relayed: none is, or it was passed over',
+        'start a relay: orderwheel relay; if one runs, its log says why',
+      )
     case 'waiting-for-nothing':
       return mended('it waits, and nothing is left to wait for', finding)
     case 'job-silent':

@@ -32,14 +32,18 @@ export async function noteOpen(db: Db, { place, upTo, limit }: Piece): Promise<s
   const from = place ?? '["", "-infinity", "00000000-0000-0000-0000-000000000000"]'
   const { rows } = await sql<{ place: string | null }>`
     with piece as materialized (
-      select d.target, d.created_at, d.message_id, d.order_id from orderwheel.deliveries d
+      select d.target, d.created_at, d.message_id from orderwheel.deliveries d
        where d.settled_at is null
          and (d.target, d.created_at, d.message_id)
              > (${from}::jsonb->>0, (${from}::jsonb->>1)::timestamptz, (${from}::jsonb->>2)::uuid)
        order by d.target, d.created_at, d.message_id limit ${limit}
+    ), known as materialized (
+      select p.id from orderwheel.verify_pending p where p.id = any(array(select message_id from piece))
     ), noted as (
       insert into orderwheel.verify_pending (id, order_id)
-      select distinct on (message_id) message_id, order_id from piece where message_id <= ${upTo}::uuid
+      select distinct on (message_id) d.message_id, d.order_id
+        from piece join orderwheel.deliveries d using (message_id, target)
+       where message_id <= ${upTo}::uuid and message_id not in (select id from known)
       on conflict do nothing
     )
     select case when count(*) = ${limit}::bigint then

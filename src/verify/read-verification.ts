@@ -1,3 +1,5 @@
+import { sql } from 'kysely'
+
 import type { Db } from '#database/open-database.ts'
 
 import type { FindingCounts, NamedFinding } from './finding.ts'
@@ -25,6 +27,8 @@ export type Verification = {
 export async function readLastVerification(db: Db): Promise<Verification | undefined> {
   const row = await read(db)
     .where('failure', 'is', null)
+    // A clock that was ahead would hide those of hours to come.
+    .where('finished_at', '<=', sql<Date>`now()`)
     .orderBy('finished_at', 'desc')
     .limit(1)
     .executeTakeFirst()

@@ -5,7 +5,9 @@ import { resolveAlert } from '#alerts/resolve-alert.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 
 import { type Claim, ClaimLost } from './claim-verification.ts'
+import { answerRequest } from './due-verification.ts'
 import { countClass, type NamedFinding } from './finding.ts'
+import { isAhead, knownWatermark } from './known-watermark.ts'
 import type { Walk } from './walk.ts'
 
 /**
@@ -26,12 +28,14 @@ export async function recordVerification(
   })
 }
 
-async function advance(tx: Tx, { id }: Claim, { isFull, upTo }: Walk): Promise<void> {
+async function advance(tx: Tx, { id }: Claim, walk: Walk): Promise<void> {
+  const { isFull, upTo } = walk
   const { numAffectedRows } = await sql`
     update orderwheel.verify_state
-       set watermark = greatest(watermark, ${upTo}::uuid),
+       set watermark = greatest(${knownWatermark}, case when not ${isAhead(sql`${upTo}::uuid`)} then ${upTo}::uuid end),
            full_at = case when ${isFull} then now() else full_at end,
-           full_walk = case when ${isFull} then null else full_walk end
+           full_walk = case when ${isFull} then null else full_walk end,
+           ${answerRequest(walk)}
      where claim = ${id}`.execute(tx)
   if (numAffectedRows !== 1n) throw new ClaimLost()
 }

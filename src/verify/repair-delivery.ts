@@ -12,7 +12,7 @@ import type { Mended, RepairDeps } from './repair.ts'
  * Writes a delivery that a message was routed to: for the job that is there, or with a job unless it has something to
  * wait for. Nobody knows any more whether the target was told, so that without the old job it counts as called once: a
  * target is asked first, and one that is not idempotent is left to a person. Null when it is not known where to, the
- * target is not in the configuration, or a worker has the job.
+ * target is not in the configuration, a worker has the job, or the target may have been told a later message of the order.
  */
 export async function recreateDelivery(
   tx: Tx,
@@ -59,7 +59,16 @@ async function insertDelivery(
     select m.id, ${target}, m.position, m.order_id, ${hasJob ? 'queued' : 'waiting'},
            array(select a from unnest(${after}::text[]) a where a = any(m.targets)), ${hasJob ? -1 : -2}
       from orderwheel.messages m
-     where m.id = ${messageId}::uuid and ${hasQueue(sql`${target}`)}
+     where m.id = ${messageId}::uuid and ${hasQueue(sql`${target}`)} and not exists (${laterTold(target)})
     on conflict do nothing`.execute(tx)
   return numAffectedRows === 1n
+}
+
+// One that has a job may be being called at this moment: a claim writes nothing. What waits was not called, unless it
+// died and is to be told again.
+function laterTold(target: string) {
+  return sql`
+    select from orderwheel.deliveries later
+     where later.order_id = m.order_id and later.target = ${target} and later.position > m.position
+       and (later.attempts > 0 or later.state not in ('waiting', 'skipped', 'shed', 'cancelled'))`
 }

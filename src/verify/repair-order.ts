@@ -8,15 +8,18 @@ import type { Mended } from './repair.ts'
 /**
  * Has an order told as placed that was never told of. Null when it may have been: a message under another id would be
  * another `Idempotency-Key`, and its targets would act twice. It never was when it was found without a message when it
- * was minutes old, and nothing else knows of a message.
+ * was minutes old, and nothing else knows of a message. Nor when there is a later one: this would be told after it; nor
+ * when the person was forgotten: there is nobody to be told of.
  */
 export async function placeAgain(tx: Tx, { orderId }: Finding): Promise<Mended> {
   const { rows } = await sql<{ id: string }>`
     insert into orderwheel.outbox (order_id, kind)
     select o.id, 'order.placed' from orderwheel.orders o
-     where o.id = ${orderId}::uuid
+     where o.id = ${orderId}::uuid and o.forgotten_at is null
        and exists (select from orderwheel.verify_pending p where p.id = o.id and p.was_new)
        and not exists (select from orderwheel.verify_pending p where p.order_id = o.id and p.id <> o.id)
+       and not exists (select from orderwheel.messages m where m.order_id = o.id)
+       and not exists (select from orderwheel.outbox b where b.order_id = o.id)
        and not exists (select from orderwheel.deliveries d where d.order_id = o.id)
        and not exists (select from orderwheel.dead_letters l where l.order_id = o.id)
        and not exists (select from orderwheel.audit_log a where a.subject = o.id::text)

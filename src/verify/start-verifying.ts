@@ -5,7 +5,7 @@ import type { Db } from '#database/open-database.ts'
 import { isOfTheStatement, isTransient } from '#database/transient-error.ts'
 
 import { type Claim, ClaimLost, claimVerification, releaseClaim } from './claim-verification.ts'
-import { type Due, readDue, takeRequest } from './due-verification.ts'
+import { type Due, readDue, readRequest } from './due-verification.ts'
 import { putDownWalk, takeUpWalk } from './full-walk.ts'
 import type { Verification } from './read-verification.ts'
 import { recordFailure } from './record-failure.ts'
@@ -55,7 +55,7 @@ async function inTurn(options: VerifyingOptions, due: Due, signal: AbortSignal):
   if (!claim) return
   let isFull = false
   try {
-    const requestedBy = (await takeRequest(db, claim)) ?? who
+    const requestedBy = (await readRequest(db)) ?? who
     if (due.sinceLast) await verifySinceLast(options, { claim, requestedBy, signal })
     isFull = due.full
     if (isFull) await verifyOn(options, { claim, requestedBy, signal })
@@ -77,6 +77,8 @@ async function verifySinceLast({ db, log }: VerifyingOptions, turn: Turn): Promi
 async function verifyOn({ db, log }: VerifyingOptions, turn: Turn): Promise<void> {
   const { claim, requestedBy, signal } = turn
   const begun = await takeUpWalk(db, { requestedBy })
+  // At once: from now on it is this walk that must not be lost, and no longer the request for it.
+  await putDownWalk(db, claim, begun)
   const walk = await runWalk(db, begun, {
     claim,
     signal,

@@ -5,6 +5,7 @@ import type { Db } from '#database/open-database.ts'
 import { targetQueues } from './check-jobs.ts'
 import { firstId, idAt } from './chunk.ts'
 import type { Finding, FindingCounts } from './finding.ts'
+import { knownWatermark } from './known-watermark.ts'
 
 /** What a verification looks at, in this order. */
 export const phases = [
@@ -49,13 +50,13 @@ export type Walk = {
 /** More than a person reads; their numbers are counted in full. */
 export const keptFindings = 1_000
 
-/** A walk that has not begun. It is full when nothing was ever looked at. */
+/** A walk that has not begun. It is full when nothing was ever looked at, or nobody knows up to where. */
 export async function beginWalk(
   db: Db,
   { isFull, requestedBy }: { isFull: boolean; requestedBy: string },
 ): Promise<Walk> {
   const { rows } = await sql<{ startedAt: string; upTo: string; watermark: string; begin: string }>`
-    select to_json(now()) as "startedAt", ${idAt(sql`now() - ${committedWithin}`)} as "upTo", watermark,
+    select to_json(now()) as "startedAt", ${idAt(sql`now() - ${committedWithin}`)} as "upTo", ${knownWatermark} as watermark,
            coalesce(${idAt(sql`orderwheel.history_since()`)}, ${firstId}::uuid) as begin
       from orderwheel.verify_state`.execute(db)
   const [now] = rows

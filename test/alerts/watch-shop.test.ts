@@ -113,6 +113,14 @@ test('a shop that was not verified for half an hour raises an alert, however oft
   expect(await openAlerts()).toHaveLength(1)
 })
 
+test('nor does one of a clock that was ahead keep the alert back', async () => {
+  await verifiedAgo({ any: 31, full: day, tried: 0 })
+  await sql`
+    insert into orderwheel.verifications (is_full, requested_by, started_at, finished_at)
+    values (false, 'test', now(), now() + interval '1 hour')`.execute(shop.db)
+  expect(await openAlerts()).toHaveLength(1)
+})
+
 test('a shop that was not verified as a whole for two days raises an alert, until it is', async () => {
   await verifiedAgo({ any: 1, full: 2 * day - 1, tried: 1 })
   expect(await openAlerts()).toEqual([])

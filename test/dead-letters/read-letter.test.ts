@@ -52,7 +52,7 @@ test('a letter tells every attempt with status, headers and answer', async () =>
     attemptCount: 2,
     closed: null,
     held: null,
-    delivery: { state: 'dead', isEdited: false },
+    delivery: { state: 'dead', isEdited: false, isEditDue: false },
     replays: [],
     others: [],
   })

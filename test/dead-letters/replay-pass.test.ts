@@ -2,9 +2,11 @@ import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 
 import { changeReplay, type ReplayChange } from '#dead-letters/change-replay.ts'
+import { readLetter } from '#dead-letters/read-letter.ts'
 import { readItems, readReplay } from '#dead-letters/read-replays.ts'
 import { replayPass } from '#dead-letters/replay-pass.ts'
 import { requestReplay } from '#dead-letters/request-replay.ts'
+import { writeEdited } from '#dead-letters/write-edited.ts'
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { takeJobs } from '#queues/jobs.ts'
 import { readTimeline } from '#status/read-timeline.ts'
@@ -32,7 +34,7 @@ test('a list of dead letters is worked off oldest first, and each has its job of
     `update orderwheel.dead_letters set died_at = now() - interval '1 hour' where order_id = $1`,
     [orders[3]?.orderId],
   )
-  await shop.pool.query(`update orderwheel.deliveries set lost_in_a_row = 3`)
+  await shop.pool.query(`update orderwheel.deliveries set lost_in_a_row = 2`)
   const id = await askForReplay(shop, { reason: 'mended' })
 
   expect(await workOffDue(shop)).toEqual({ done: 5, refused: 0 })
@@ -48,7 +50,7 @@ test('a list of dead letters is worked off oldest first, and each has its job of
     `select distinct state, attempts, uncharged, lost_in_a_row, settled_at from orderwheel.deliveries`,
   )
   expect(rows).toEqual([
-    { state: 'queued', attempts: 3, uncharged: 3, lost_in_a_row: 0, settled_at: null },
+    { state: 'queued', attempts: 3, uncharged: 3, lost_in_a_row: 2, settled_at: null },
   ])
   const { rows: letters } = await shop.pool.query(
     `select distinct resolution, resolved_by, comment, replay_id from orderwheel.dead_letters`,
@@ -60,6 +62,13 @@ test('a list of dead letters is worked off oldest first, and each has its job of
   expect(timeline.map(({ event }) => event)).toContain(
     `dead letter replayed by ada in replay ${id}`,
   )
+  const { rows: story } = await shop.pool.query(
+    `select event, detail, who, replay_id from orderwheel.order_timeline where order_id = $1 and step = 5`,
+    [orders[0]?.orderId],
+  )
+  expect(story).toEqual([
+    { event: 'dead letter replayed', detail: 'mended', who: 'ada', replay_id: id },
+  ])
   expect(await deadCopies()).toBe(0)
   const jobs = await fetchJobs('erp')
   expect(jobs.map((job) => job.id).sort()).toEqual(
@@ -340,19 +349,62 @@ test('a list that was cancelled is, also when what was left of it could not be m
 })
 
 test.each([1, 2])(
-  'a list of %s sends nothing that was edited for another, whose replay was cancelled say',
+  'a list of %s does not send what was edited for an earlier death, and sent',
   async (count) => {
     await placeDead(count)
-    await shop.pool.query(`update orderwheel.deliveries set edited = '{"sku": "IPOD-BLUE"}'`)
+    await shop.pool.query(
+      `update orderwheel.deliveries set edited = '{"sku": "IPOD-BLUE"}', edited_for = uuidv7()`,
+    )
     await askForReplay(shop)
 
     expect(await workOffDue(shop)).toEqual({ done: count, refused: 0 })
-    const { rowCount } = await shop.pool.query(
-      `select from orderwheel.deliveries where edited is not null`,
-    )
-    expect(rowCount).toBe(0)
+    expect(await countEdited()).toBe(0)
   },
 )
+
+test.each([1, 2])(
+  'what was edited for a paused or cancelled list goes out with a list of %s that is replayed instead',
+  async (count) => {
+    await placeDead(count)
+    const [first, second] = await letterIds()
+    const paused = await editLetter(first)
+    await changeReplay(shop.db, { id: paused, change: { kind: 'pause' }, who: 'eva', reason: null })
+    if (count > 1) {
+      const cancelled = await editLetter(second)
+      const cancel = {
+        id: cancelled,
+        change: { kind: 'cancel' },
+        who: 'eva',
+        reason: null,
+      } as const
+      await changeReplay(shop.db, cancel)
+    }
+    await askForReplay(shop, { filter: { ids: await letterIds() } })
+
+    expect(await workOffDue(shop)).toEqual({ done: count, refused: 0 })
+    expect(await countEdited()).toBe(count)
+    await changeReplay(shop.db, {
+      id: paused,
+      change: { kind: 'resume' },
+      who: 'eva',
+      reason: null,
+    })
+    expect(await workOffDue(shop)).toEqual({ done: 0, refused: 1 })
+    expect(await countEdited()).toBe(count)
+  },
+)
+
+test('a second correction takes the place of the first', async () => {
+  await placeDead(1)
+  const [letterId] = await letterIds()
+  const paused = await editLetter(letterId)
+  await changeReplay(shop.db, { id: paused, change: { kind: 'pause' }, who: 'eva', reason: null })
+  await editLetter(letterId, 'IPOD-RED')
+
+  expect(await workOffDue(shop)).toEqual({ done: 1, refused: 0 })
+  const { rows } = await shop.pool.query('select edited from orderwheel.deliveries')
+  expect(rows).toEqual([{ edited: { sku: 'IPOD-RED' } }])
+})
 
 test('a second press of the same button finds nothing and says who was first', async () => {
   await placeDead(2)
@@ -441,4 +493,35 @@ async function statesInOrder(orderId: string): Promise<string[]> {
     [orderId],
   )
   return rows.map(({ state }) => state)
+}
+
+async function countEdited(): Promise<number> {
+  const { rows } = await shop.pool.query<{ count: number }>(
+    `select count(*)::int as count from orderwheel.deliveries where edited is not null`,
+  )
+  return rows[0]?.count ?? 0
+}
+
+async function letterIds(): Promise<string[]> {
+  const { rows } = await shop.pool.query<{ id: string }>(
+    'select id from orderwheel.dead_letters order by id',
+  )
+  return rows.map(({ id }) => id)
+}
+
+/** Asks for a replay of one letter with another request, as `--edit` does; answers the list's id. */
+async function editLetter(letterId = '', sku = 'IPOD-BLUE'): Promise<string> {
+  return shop.db.transaction().execute(async (tx) => {
+    const request = { action: 'replay', who: 'ada', reason: null, ratePerSecond: 10_000 } as const
+    const requested = await requestReplay(tx, { filter: { ids: [letterId] }, ...request })
+    if (requested.kind !== 'requested') throw new Error(`There is ${requested.kind} to replay.`)
+    const found = await readLetter(tx, letterId)
+    const { orderId = '', target = '' } = found ?? {}
+    const messageId = found?.message.id ?? ''
+    const edited = { letterId, edited: { sku }, text: sku, who: 'ada', reason: null }
+    const before = { orderId, target, messageId, text: 'IPOD-GREEN' }
+    expect(await writeEdited(tx, { ...edited, request: before })).toBe(true)
+    expect((await readLetter(tx, letterId))?.delivery.isEditDue).toBe(true)
+    return requested.id
+  })
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 
+import { besideOrAlone } from '#deliveries/beside-or-alone.ts'
 import { type ClaimedTurn, callInSlots } from '#deliveries/call-in-slots.ts'
 import { createCircuitView } from '#deliveries/circuit-view.ts'
 import { countShortCalls } from '#deliveries/count-short-calls.ts'
-import { oneAtATime } from '#deliveries/one-at-a-time.ts'
 import type { Ended } from '#deliveries/settle-loop.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -12,14 +12,14 @@ import { heldCalls } from '../support/held-calls.ts'
 import { testTarget } from '../support/test-shop.ts'
 
 /** Calls of a target in so many slots; the target's answers are the test's. */
-function openSlots(slots: number, options: Partial<Target> = {}, gate = oneAtATime()) {
+function openSlots(slots: number, options: Partial<Target> = {}, gate = besideOrAlone()) {
   const held = heldCalls()
   const told: string[] = []
   const settled: Ended[] = []
   const unsettled: Ended[] = []
   const marked: string[] = []
   const circuit = createCircuitView()
-  const state = { slots, resting: false, turnComes: true, maySuspect: true }
+  const state = { slots, resting: false, until: Infinity as number | undefined, maySuspect: true }
   const target = testTarget('erp', {
     ...options,
     call: async ({ message }) => {
@@ -36,14 +36,14 @@ function openSlots(slots: number, options: Partial<Target> = {}, gate = oneAtATi
       },
       unsettled: () => unsettled,
     },
-    suspects: gate,
+    gate,
     markAlone: async ({ delivery }) => {
       marked.push(delivery.messageId)
       return state.maySuspect
     },
     takeSlot: () => calls.inSlots() < state.slots,
     slotFreed: () => calls.callKept(),
-    waitForTurn: async () => state.turnComes,
+    waitForTurn: async () => state.until,
     isResting: () => state.resting,
     mayBegin: (begun) => begun < state.slots,
   })
@@ -123,33 +123,89 @@ test('a kept delivery waits for its turn like any other', async () => {
   const { calls, held, told, settled, state } = openSlots(1)
   calls.add([claimed('a'), claimed('b')], 1)
   await eventually(() => told.length === 1)
-  state.turnComes = false
+  state.until = undefined
   held.end()
   await eventually(() => settled.length === 2)
   expect(told).toEqual(['a'])
   expect(settled[1]?.call).toBeUndefined()
 })
 
-test('of deliveries whose workers died twice one is called at a time in a process, the next when it is settled', async () => {
-  const gate = oneAtATime()
-  const { calls, held, told, marked, commit } = openSlots(9, {}, gate)
+test('a delivery whose workers died twice is called alone in its process, the next call when it is settled', async () => {
+  const gate = besideOrAlone(60_000)
+  const { calls, held, told, marked, settled, commit } = openSlots(9, {}, gate)
   const other = openSlots(9, {}, gate)
-  expect(calls.add([claimed('a', 2), claimed('innocent'), claimed('b', 2)], 9)).toBe(2)
-  other.calls.add([claimed('c', 2)], 9)
+  calls.add([claimed('innocent')], 9)
+  other.calls.add([claimed('other')], 9)
+  await eventually(() => told.length + other.told.length === 2)
+  calls.add([claimed('a', 2), claimed('b', 2)], 9)
+  // It waits for those under way, unmarked, and nothing begins meanwhile.
+  await eventually(() => !gate.isOpen())
+  calls.add([claimed('later')], 9)
+  other.calls.add([claimed('c', 2), claimed('later, too')], 9)
+  held.end()
+  await eventually(() => settled.length === 1)
+  expect([told, other.told, marked]).toEqual([['innocent'], ['other'], []])
+  other.held.end()
   await eventually(() => told.length === 2)
-  expect(told.toSorted()).toEqual(['a', 'innocent'])
+  expect([told.at(-1), marked]).toEqual(['a', ['a']])
+
   held.end()
-  await eventually(() => calls.inSlots() === 0)
+  await eventually(() => settled.length === 2)
   // Ended, but not committed: if the process died now, it would look as if it had been this one.
-  expect(marked).toEqual(['a'])
-  expect(other.told).toEqual([])
+  calls.callKept()
+  other.calls.callKept()
+  expect([told.length, other.told.length]).toEqual([2, 1])
   commit()
-  await eventually(() => told.length === 3)
-  expect(marked).toEqual(['a', 'b'])
+  // The others first: they have stood still.
+  await eventually(() => told.includes('later') && other.told.includes('later, too'))
+  expect(told).not.toContain('b')
   held.end()
-  await eventually(() => calls.inSlots() === 0)
+  other.held.end()
+  await eventually(() => told.includes('b') || other.told.includes('c'))
+  held.end()
+  other.held.end()
+  await eventually(() => calls.inSlots() + other.calls.inSlots() === 0)
   commit()
-  await eventually(() => other.told.length === 1)
+  other.commit()
+  await eventually(() => told.includes('b') && other.told.includes('c'))
+})
+
+test('a suspect whose turn does not come leaves no mark, nor does it keep others from being called', async () => {
+  const { calls, told, settled, marked, state } = openSlots(9)
+  state.until = undefined
+  calls.add([claimed('a', 2)], 9)
+  await eventually(() => settled.length === 1)
+  expect([settled[0]?.call, settled[0]?.againAfterSeconds, marked]).toEqual([undefined, 5, []])
+  state.until = Infinity
+  calls.add([claimed('innocent')], 9)
+  await eventually(() => told.length === 1)
+})
+
+test('a suspect whose turn was over before it was alone is not called', async () => {
+  const { calls, told, settled, state } = openSlots(9)
+  state.until = performance.now() - 1
+  calls.add([claimed('a', 2)], 9)
+  await eventually(() => settled.length === 1)
+  expect([settled[0]?.call, told]).toEqual([undefined, []])
+})
+
+test('others do not stand still for longer than calls usually take; after them, a suspect waits for longer', async () => {
+  const { calls, held, told, settled, marked, commit } = openSlots(9, {}, besideOrAlone(50))
+  calls.add([claimed('slow')], 9)
+  await eventually(() => told.length === 1)
+  for (const id of ['a', 'b']) {
+    calls.add([claimed(id, 2)], 9)
+    await eventually(() => settled.some(({ delivery }) => delivery.messageId === id))
+    commit()
+    calls.add([claimed(`beside ${id}`)], 9)
+    await eventually(() => told.includes(`beside ${id}`))
+  }
+  expect([settled.map(({ call }) => call), marked]).toEqual([[undefined, undefined], []])
+  calls.add([claimed('c', 2)], 9)
+  await eventually(() => {
+    held.end()
+    return told.includes('c')
+  })
 })
 
 test('suspects that would wait for long, or make the line long, go behind others', async () => {

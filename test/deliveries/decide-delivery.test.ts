@@ -236,6 +236,27 @@ test('a message of the order that is relayed while somebody decides waits for no
 
 type Order = Awaited<ReturnType<StuckShop['placeOrder']>>
 
+test.each([
+  ['dead', 'this letter', { sku: 'IPOD-BLUE' }],
+  ['dead', 'an earlier letter, and sent', null],
+  ['uncertain', 'an earlier letter, and sent', { sku: 'IPOD-BLUE' }],
+] as const)('a %s delivery that is tried again, with what was edited for %s', async (...given) => {
+  const [state, when, sent] = given
+  const order = await place([{ kind: 'order.placed', deliveries: { erp: state } }])
+  await shop.pool.query(
+    `update orderwheel.deliveries d
+        set edited = '{"sku": "IPOD-BLUE"}',
+            edited_for = coalesce((select id from orderwheel.dead_letters l
+                                    where l.message_id = d.message_id and $2), uuidv7())
+      where message_id = $1`,
+    [order.messageIds[0], when === 'this letter'],
+  )
+
+  await decide(order, 'try-again')
+
+  expect(await row(order)).toMatchObject({ state: 'queued', edited: sent })
+})
+
 async function place(messages: Parameters<StuckShop['placeOrder']>[0]): Promise<Order> {
   // So that the next job fetched is this order's.
   await shop.pool.query(`delete from pgboss.job`)

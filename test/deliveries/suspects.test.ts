@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { type ClaimedDelivery, claimDeliveries } from '#deliveries/claim-deliveries.ts'
+import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { decideSettlement, giveBack } from '#deliveries/decide-settlement.ts'
 import { markAlone } from '#deliveries/mark-alone.ts'
 import { refuseToCall } from '#deliveries/refuse-to-call.ts'
@@ -102,6 +103,22 @@ test('a suspect that was being called when its worker died is given up, and stay
     }),
   )
   expect(await row()).toMatchObject({ state: 'dead', attempts: 4, lost: 2 })
+
+  const { messageId } = poison
+  await decideDelivery(shop, {
+    messageId,
+    target: 'erp',
+    decision: 'try-again',
+    who: 'eva',
+    reason: 'mended?',
+  })
+  const replayed = await claim()
+  expect(replayed).toMatchObject({ lostInARow: 2, charged: 1 })
+  expect(refuseToCall(testTarget('erp'), replayed)).toBeUndefined()
+  await mark(replayed)
+  await lose(replayed)
+  const again = refuseToCall(testTarget('erp'), await claim())
+  expect(again?.outcome.kind).toBe('give-up')
 })
 
 test('a suspect that was marked and not called after all is a suspect still, one that was called is none', async () => {

@@ -161,6 +161,18 @@ test('a full index is not found, estimated or measured', async () => {
   expect((await diagnose(database, { leastIndexBytes: 100_000 })).findings).toEqual([])
 })
 
+test('a table that was not frozen for half of the transactions there can be is found', async () => {
+  await database.pool.query(`
+    update pg_class set relfrozenxid = ((txid_current() + (1::bigint << 32) - 1200000000) % (1::bigint << 32))::text::xid
+     where oid = 'orderwheel.audit_log'::regclass`)
+  const [old] = await findOnly(database, 'wraparound')
+  expect(old?.what).toMatch(
+    /^orderwheel\.audit_log has not been frozen for 1,200 million transactions/,
+  )
+  await database.pool.query(old?.fix.split(';')[0] ?? '')
+  expect((await diagnose(database)).findings).toEqual([])
+})
+
 test('a clock that is off by more than a second is found, either way', async () => {
   const [behind] = await findOnly(database, 'clock-skew', { now: () => Date.now() - 5_000 })
   expect(behind?.what).toMatch(/^This machine's clock is (4\.9|5\.0|5\.1) s behind the database's/)

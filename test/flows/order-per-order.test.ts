@@ -233,8 +233,11 @@ async function settledCount(): Promise<number> {
 }
 
 async function stranded(): Promise<unknown[]> {
+  const { rows: orders } = await sql<{ id: string }>`select id from orderwheel.orders`.execute(
+    shop.db,
+  )
   const { rows } = await sql`
     select target, message_id from orderwheel.deliveries w
-     where state = 'waiting' and ${nothingInTheWay()}`.execute(shop.db)
+     where state = 'waiting' and ${nothingInTheWay(orders.map(({ id }) => id))}`.execute(shop.db)
   return rows
 }

@@ -115,10 +115,26 @@ const isolated = {
   calls: 3,
 }
 
-test('an order that ends its worker is a dead letter after three times, and 50 others in flight are delivered', async () => {
+test('an order that ends its worker is a dead letter after three times, once more when it is replayed, and 50 others are delivered', async () => {
   const [poison = '', ...innocents] = await placeOrders(51)
   await superviseWorker(poison, 'process.exit(1)')
   expect(await outcomeOf(poison, innocents.length)).toEqual(isolated)
+
+  const replay = ['dead-letters', 'replay', '--order', poison, '--reason', 'not mended']
+  const DATABASE_URL = connectionString(shop.connection)
+  const command = startOrderwheel(replay, { DATABASE_URL })
+  expect(await command.ended, command.output()).toBe(0)
+  // One more worker, not three.
+  expect((await outcomeOf(poison, innocents.length)).calls).toBe(4)
+})
+
+test('an order that workers died with before is not given up for another one that ends its worker', async () => {
+  const [poison = '', suspect = ''] = await placeOrders(2)
+  await sql`update orderwheel.deliveries set lost_in_a_row = 2 where order_id = ${suspect}`.execute(
+    shop.db,
+  )
+  await superviseWorker(poison, 'process.exit(1)')
+  expect(await outcomeOf(poison, 1)).toEqual(isolated)
 })
 
 test('an order that freezes its worker is a dead letter after three times, whoever restarts it', async () => {

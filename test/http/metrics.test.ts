@@ -4,7 +4,9 @@ import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
 import { raiseAlert } from '#alerts/raise-alert.ts'
+import { onlyDeployment } from '#base/deployment.ts'
 import { writeExposition } from '#http/write-exposition.ts'
+import { claimOwnership } from '#owner/write-owner.ts'
 
 import { verifyShop } from '../support/verify-shop.ts'
 import { newOrder, send, startTestApi, type TestApi } from './test-api.ts'
@@ -56,6 +58,17 @@ test('metrics tell of orders, the relay, targets, the last verification and aler
   expect(after.get('orderwheel_verify_age_seconds')).toBeLessThan(60)
   expect(after.get('orderwheel_alerts_open{kind="dead-letters"}')).toBe(1)
   expect(after.get('orderwheel_alerts_open{kind="verify.lost"}')).toBe(1)
+})
+
+test('metrics tell whether targets are called from this database', async () => {
+  const deployment = { ...onlyDeployment, environment: 'production' }
+  let now = Date.now()
+  api = await startTestApi({ deployment, now: () => now })
+  await claimOwnership(api.db, deployment, 'worker')
+  expect((await scrape()).get('orderwheel_delivers')).toBe(1)
+  await sql`update orderwheel.installation set owned_by = 'restored'`.execute(api.db)
+  now += 2_001
+  expect((await scrape()).get('orderwheel_delivers')).toBe(0)
 })
 
 test('every metric has a row in docs/metrics.md, and no other has', async () => {

@@ -1,12 +1,15 @@
 import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { exampleOrder } from '#messages/example-order.ts'
+import { declareTargets } from '#status/declare-targets.ts'
+import { targetDefaults } from '#targets/target.ts'
 
 import { buryMany } from '../support/bury-many.ts'
-import { newOrder, startTestApi, type TestApi } from './test-api.ts'
+import { newOrder, send, startTestApi, type TestApi } from './test-api.ts'
 
 type OpenApi = {
   openapi: string
@@ -60,6 +63,17 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
   }
 })
 
+test('the page about the operators’ API lists every route of theirs, and no other', () => {
+  const page = readFileSync(new URL('../../docs/operator-api.md', import.meta.url), 'utf8')
+  const listed = [...page.matchAll(/^\| `([A-Z]+ \/ops\/\S+)`/gm)].map(([, route]) => route)
+  const routes = Object.entries(document.paths)
+    .filter(([path]) => path.startsWith('/ops/'))
+    .flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+  expect(new Set(listed)).toEqual(new Set(routes))
+})
+
 test('the OpenAPI file names the key, the headers and every answer of placing an order', () => {
   const post = document.paths['/orders']?.post
   expect(post?.security).toEqual([{ apiKey: [] }])
@@ -110,6 +124,28 @@ test('what operators are answered about dead letters is what the OpenAPI file sa
   }
   const { groups } = (await get('/ops/dead-letters/groups')) as { groups: object[] }
   for (const group of groups) expect(errorsOf('DeadLetterGroup', group)).toBeUndefined()
+})
+
+test('what operators are answered about orders, targets and each other is what the OpenAPI file says', async () => {
+  await api.post(newOrder())
+  await declareTargets(api.db, [{ ...targetDefaults, name: 'erp', kind: 'http' }])
+  const key = await api.newKey({ scopes: ['ops:read', 'ops:write'] })
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+    return (await send(`${api.url}${path}`, { headers, ...init })).body as Record<string, object[]>
+  }
+  const paused = await ask('/ops/targets/erp/pause', { method: 'POST', body: '{"reason": "x"}' })
+  expect(errorsOf('Pause', paused['paused'])).toBeUndefined()
+  expect(errorsOf('Overview', await ask('/ops/overview'))).toBeUndefined()
+  for (const [schema, path, list] of [
+    ['OrderSummary', '/ops/orders', 'orders'],
+    ['TargetReport', '/ops/targets', 'targets'],
+    ['AuditRecord', '/ops/audit', 'records'],
+  ] as const) {
+    const { [list]: entries = [] } = await ask(path)
+    expect(entries).not.toEqual([])
+    for (const entry of entries) expect(errorsOf(schema, entry)).toBeUndefined()
+  }
 })
 
 test('the reference page loads nothing from another host', async () => {

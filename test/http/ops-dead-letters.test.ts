@@ -47,7 +47,7 @@ test('who may only look is told that a request was edited, not what it says', as
     [letter?.orderId],
   )
   const { body } = await get(`/ops/dead-letters/${letter?.id}`)
-  expect(body).toMatchObject({ delivery: { state: 'dead', isEdited: true } })
+  expect(body).toMatchObject({ delivery: { state: 'dead', isEdited: true, isEditDue: false } })
   expect(JSON.stringify(body)).not.toContain('Lovelace')
   expect((await get(`/ops/dead-letters/${letter?.id}/request`)).status).toBe(403)
 })

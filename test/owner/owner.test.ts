@@ -47,6 +47,21 @@ test('the first worker makes a database its environment’s own, and delivers', 
   expect(lines()).not.toContain('nothing is delivered')
 })
 
+test('an owner without a name is told once that a copy of its files would deliver, one with a name is not', async () => {
+  const { log, lines } = memoryLog()
+  const worker = shop.startWorker({ log })
+  await eventually(() => lines().includes('the owner of this database has no name'))
+  await worker.drained(AbortSignal.timeout(30_000))
+  expect(lines().split('set ORDERWHEEL_ENVIRONMENT, restart, and run at once')).toHaveLength(2)
+
+  const deployment = named('production')
+  await takeOwnership(shop.db, { deployment, who: 'eva', reason: 'it has a name now' })
+  const other = memoryLog()
+  await shop.startWorker({ log: other.log, deployment }).drained(AbortSignal.timeout(30_000))
+  expect(other.lines()).toContain('worker started')
+  expect(other.lines()).not.toContain('has no name')
+})
+
 test('of two environments that start at once, one owns the database', async () => {
   const claims = ['blue', 'green', 'blue', 'green'].map((name) =>
     claimOwnership(shop.db, named(name), `worker of ${name}`),

@@ -5,6 +5,7 @@ import { storeDevelopmentKeys } from '#keys/development-keys.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
+import { readLastVerification } from '#verify/read-verification.ts'
 
 import { eventually } from '../support/eventually.ts'
 import {
@@ -105,6 +106,13 @@ test('a relay that loses the database while it processes what is there goes on w
   } finally {
     lock.release(true)
   }
+})
+
+test.each(['relay', 'all', 'dev'])('%s verifies by itself', async (command) => {
+  database = await testDatabase()
+  start([command], { ORDERWHEEL_SIMULATOR_PORT: '0', ORDERWHEEL_SMTP_PORT: '0' })
+  const last = await eventually(() => readLastVerification(database.db))
+  expect(last).toMatchObject({ lost: 0, full: true, requestedBy: expect.stringMatching(/^relay /) })
 })
 
 test('the api says once where it listens', async () => {

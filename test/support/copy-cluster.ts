@@ -14,11 +14,15 @@ import { installPgBoss, openBoss } from '#queues/open-boss.ts'
 import { clusterFolder, startCluster, type Cluster } from './start-cluster.ts'
 import { connectionString } from './start-process.ts'
 
-/** Whether this machine has a pg_dump for the server's version, and a psql. */
-export function findPgDump(): boolean {
-  const version = spawnSync('pg_dump', ['--version'], { encoding: 'utf8' }).stdout ?? ''
-  const major = Number(/(\d+)\.\d+/.exec(version)?.[1] ?? 0)
-  return major >= 18 && spawnSync('psql', ['--version']).status === 0
+/** Why this machine cannot dump the test's server; undefined: it can. No npm package has a pg_dump of version 18. */
+export function whyNoPgDump(): string | undefined {
+  for (const program of ['pg_dump', 'psql']) {
+    const version = spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? ''
+    const major = Number(/(\d+)\.\d+/.exec(version)?.[1] ?? 0)
+    if (major < 18)
+      return `needs ${program} 18 or later, found ${version === '' ? 'none' : version}`
+  }
+  return undefined
 }
 
 /** What a DBA does: roles by hand, then pg_dump into a new cluster. */

@@ -21,7 +21,7 @@ export async function diagnose(
   return { ...report, findings: report.findings.filter(({ kind }) => kind !== 'unsafe-setting') }
 }
 
-/** The findings of one kind; fails when there are others beside them. */
+/** The findings of one kind; fails when there are none, or others beside them. */
 export async function findOnly(
   database: Pick<TestDatabase, 'connection'>,
   kind: FindingKind,
@@ -30,5 +30,6 @@ export async function findOnly(
   const { findings } = await diagnose(database, options)
   const others = findings.filter((finding) => finding.kind !== kind)
   if (others.length > 0) throw new Error(`Unexpected: ${JSON.stringify(others, null, 2)}`)
+  if (findings.length === 0) throw new Error(`There is no finding ${kind}.`)
   return findings
 }

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A request that the receiver got. Times are `performance.now()` of the test, in ms. */
+/** A request that the receiver got. Times are ms of the machine's own clock, which all its processes share (`hrtime`). */
 export type Received = {
   arrivedAt: number
-  /** When its sender began the call, as it says in `x-begun-at` (ms since the epoch), by the test's clock. */
+  /** When its sender began the call, as it says in `x-begun-at` (nanoseconds). */
   begunAt: number
   /** Its sender's `x-worker`. */
   worker: string
@@ -22,8 +22,8 @@ export async function startReceiver(latencyMs: number | null = null) {
   const server = createServer((request, response) => {
     const { 'x-begun-at': begun, 'x-worker': worker } = request.headers
     const call = {
-      arrivedAt: performance.now(),
-      begunAt: Number(begun) - performance.timeOrigin,
+      arrivedAt: Number(process.hrtime.bigint()) / 1e6,
+      begunAt: Number(begun) / 1e6,
       worker: String(worker),
     }
     received.push(call)

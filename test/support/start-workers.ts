@@ -49,7 +49,7 @@ import { defineConfig, http } from 'orderwheel'
 
 const headers = () => ({
   'x-worker': String(process.pid),
-  'x-begun-at': String(performance.timeOrigin + performance.now()),
+  'x-begun-at': String(process.hrtime.bigint()),
 })
 export default defineConfig({
   targets: { erp: http({ url: '${url}', headers, ...${JSON.stringify(options)} }) },

@@ -25,7 +25,7 @@ export function watchStatements(pool: pg.Pool) {
   }
 
   function add(text: string, values: unknown) {
-    if (!text.includes('orderwheel.')) return
+    if (!/orderwheel"?\./.test(text)) return
     said.push({ text, values: Array.isArray(values) ? values : [] })
   }
 

@@ -79,6 +79,6 @@ test('a letter outlives its month of history', async () => {
   ])
   expect(await readLetter(database.db, letter?.id ?? '')).toMatchObject({
     attemptCount: 1,
-    delivery: { state: null, isEdited: false },
+    delivery: { state: null, isEdited: false, isEditDue: false },
   })
 })

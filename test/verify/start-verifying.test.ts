@@ -3,9 +3,10 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { watchShop } from '#alerts/watch-shop.ts'
-import { claimVerification, keepClaim } from '#verify/claim-verification.ts'
-import { requestVerification } from '#verify/due-verification.ts'
+import { claimVerification, keepClaim, releaseClaim } from '#verify/claim-verification.ts'
+import { readRequest, requestVerification } from '#verify/due-verification.ts'
 import { takeUpWalk, putDownWalk } from '#verify/full-walk.ts'
+import { readLastVerification } from '#verify/read-verification.ts'
 import { runWalk } from '#verify/run-walk.ts'
 import { startVerifying } from '#verify/start-verifying.ts'
 import { finish } from '#verify/verify.ts'
@@ -69,6 +70,8 @@ test('the first verification is full, then one each 5 minutes, one at a time ove
     await eventually(async () => (await verifications()).length === count)
   }
   expect((await verifications()).map(({ is_full }) => is_full)).toEqual([true, false, false])
+  // It is logged when it is written down.
+  await eventually(() => logged.length === 3)
   expect(logged.map(({ msg }) => msg)).toEqual(['verified', 'verified', 'verified'])
 })
 
@@ -107,6 +110,53 @@ test('a verification that somebody asks for begins at once, and says who asked',
     { requested_by: 'eva', is_full: false },
     { requested_by: 'eva', is_full: true },
   ])
+})
+
+test.each([false, true])(
+  'what somebody asks for is not lost with the process that began it (everything: %s)',
+  async (isFull) => {
+    const one = start('one')
+    await eventually(async () => (await verifications()).length === 1)
+    await one.stop()
+    const lock = await shop.pool.connect()
+    try {
+      await lock.query('begin; lock table orderwheel.orders in access exclusive mode')
+      await requestVerification(shop.db, { who: 'eva', isFull })
+      const killed = start('killed')
+      const waiting = `from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      await eventually(async () => (await shop.pool.query(`select ${waiting}`)).rowCount)
+      const stopped = killed.stop()
+      await shop.pool.query(`select pg_terminate_backend(pid) ${waiting}`)
+      await stopped
+    } finally {
+      await lock.query('rollback')
+      lock.release()
+    }
+    // Its claim may be left behind, for a minute.
+    await sql`update orderwheel.verify_state set claimed_until = now()`.execute(shop.db)
+    start('two')
+    await eventually(async () => (await verifications()).length === 2)
+    expect((await verifications())[1]).toMatchObject({ requested_by: 'eva', is_full: isFull })
+    await eventually(async () => (await readRequest(shop.db)) === undefined)
+    expect(await verifications()).toHaveLength(2)
+  },
+)
+
+test('what is asked for while a full verification goes on is done after it began, once', async () => {
+  await requestVerification(shop.db, { who: 'eva', isFull: true })
+  const first = await eventually(() => claimVerification(shop.db, 'first'))
+  await putDownWalk(shop.db, first, await takeUpWalk(shop.db, { requestedBy: 'eva' }))
+  expect(await readRequest(shop.db)).toBeUndefined()
+  await requestVerification(shop.db, { who: 'bob', isFull: false })
+  await releaseClaim(shop.db, first)
+
+  start('one')
+  await eventually(async () => (await verifications()).length === 2)
+  expect(await verifications()).toMatchObject([
+    { requested_by: 'eva', is_full: true },
+    { requested_by: 'bob', is_full: false },
+  ])
+  expect(await readRequest(shop.db)).toBeUndefined()
 })
 
 test('a full verification is put down and taken up by another process where it was', async () => {
@@ -179,6 +229,47 @@ test('a full verification that cannot run is alerted until one does, whatever co
   await verifyShop(shop.db, { isFull: true })
   await watchShop(shop.db)
   expect(await alerts()).toEqual(['verify.failed over'])
+})
+
+test('a clock that was an hour ahead stops nothing, and nothing that came since is missed', async () => {
+  const one = start('one')
+  await eventually(async () => (await verifications()).length === 1)
+  await one.stop()
+  await sql`
+    update orderwheel.verify_state
+       set watermark = uuidv7(interval '58 minutes'), full_at = now() + interval '1 hour',
+           claim = gen_random_uuid(), claimed_until = now() + interval '1 hour'`.execute(shop.db)
+  await sql`update orderwheel.verifications set finished_at = finished_at + interval '1 hour'`.execute(
+    shop.db,
+  )
+  await shop.placeOrder()
+  await sql`delete from orderwheel.outbox`.execute(shop.db)
+
+  const two = start('two')
+  await eventually(async () => (await verifications()).length === 2)
+  await two.stop()
+  expect((await verifications())[1]).toMatchObject({ is_full: true, lost: 1 })
+  expect(await readLastVerification(shop.db)).toMatchObject({ requestedBy: 'two', lost: 1 })
+  await fiveMinutesPass()
+  start('three')
+  await eventually(async () => (await verifications()).length === 3)
+  expect((await verifications())[2]).toMatchObject({ is_full: false, lost: 1 })
+})
+
+test('a full verification that was put down while the clock was ahead begins anew', async () => {
+  const claim = await eventually(() => claimVerification(shop.db, 'first'))
+  const walk = await takeUpWalk(shop.db, { requestedBy: 'first' })
+  const { rows } = await sql<{ id: string }>`select uuidv7(interval '58 minutes') as id`.execute(
+    shop.db,
+  )
+  const ahead = { ...walk, upTo: rows[0]?.id ?? '' }
+  await putDownWalk(shop.db, claim, ahead)
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toMatchObject({
+    requestedBy: 'second',
+  })
+  // One that was under way when the clock was set counts, but not up to a time that has not come.
+  await finish(shop.db, claim, { ...ahead, phase: 'done' })
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toMatchObject({ watermark: null })
 })
 
 test('results of more than 90 days are forgotten, the newest never', async () => {

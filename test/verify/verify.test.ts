@@ -181,22 +181,23 @@ const cases: Case[] = [
   },
   {
     name: 'a message that is gone with all that belongs to it',
-    found: ['job-without-delivery erp', 'job-without-delivery slow', 'message-missing'],
-    lost: 1,
+    found: [
+      'job-without-delivery erp',
+      'job-without-delivery slow',
+      'message-missing',
+      'order-without-message',
+    ],
+    lost: 2,
     async disturb(db, { queued }) {
       await sql`
         insert into orderwheel.verify_pending (id, order_id)
         values (${queued.messageId}, ${queued.orderId}) on conflict do nothing`.execute(db)
-      await sql`
-        insert into orderwheel.outbox (order_id, kind) values (${queued.orderId}, 'order.cancelled')`.execute(
-        db,
-      )
       await sql`delete from orderwheel.messages where id = ${queued.messageId}`.execute(db)
       return queued.orderId
     },
     repaired: 'for-a-person',
     actions: ['job.deleted', 'job.deleted'],
-    left: ['message-missing'],
+    left: ['message-missing', 'order-without-message'],
   },
   {
     name: 'an order that nobody was ever told of',
@@ -204,6 +205,21 @@ const cases: Case[] = [
     lost: 1,
     async disturb(db, { waiting }) {
       await sql`delete from orderwheel.outbox where order_id = ${waiting.orderId}`.execute(db)
+      return waiting.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['order-without-message'],
+  },
+  {
+    name: 'an order of which only a later message is left',
+    found: ['order-without-message'],
+    lost: 1,
+    async disturb(db, { waiting }) {
+      await sql`
+        update orderwheel.outbox set kind = 'order.cancelled' where order_id = ${waiting.orderId}`.execute(
+        db,
+      )
       return waiting.orderId
     },
     repaired: 'for-a-person',
@@ -325,6 +341,28 @@ const cases: Case[] = [
     found: ['message-late'],
     lost: 0,
     async disturb(db, { waiting }) {
+      await sql`update orderwheel.messages set relayed_at = now() - interval '6 minutes'`.execute(
+        db,
+      )
+      await sql`
+        update orderwheel.outbox set created_at = now() - interval '6 minutes'
+         where order_id = ${waiting.orderId}`.execute(db)
+      return waiting.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['message-late'],
+  },
+  {
+    name: 'a message that relays pass over',
+    found: ['message-late'],
+    lost: 0,
+    async disturb(db, { waiting, told, queued }) {
+      await sql`
+        update orderwheel.messages set position = 1000, relayed_at = now() - interval '2 minutes'
+         where id = ${queued.messageId}`.execute(db)
+      await sql`
+        update orderwheel.messages set relayed_at = now() where id = ${told.messageId}`.execute(db)
       await sql`
         update orderwheel.outbox set created_at = now() - interval '6 minutes'
          where order_id = ${waiting.orderId}`.execute(db)
@@ -356,6 +394,29 @@ const cases: Case[] = [
     async disturb(db, { queued, told }) {
       await sql`
         update pgboss.job set start_after = now() - interval '20 minutes', created_on = now() - interval '20 minutes'
+         where name = 'erp' and id = ${queued.messageId}`.execute(db)
+      // One that came 19 minutes later is being called.
+      await sql`
+        insert into pgboss.job (id, name, policy, singleton_key, state, created_on, started_on, heartbeat_on)
+        values (${told.messageId}, 'erp', 'exclusive', 'x', 'active', now() - interval '1 minute', now(), now())`.execute(
+        db,
+      )
+      await sql`
+        update orderwheel.deliveries set state = 'active', settled_at = null
+         where message_id = ${told.messageId} and target = 'erp'`.execute(db)
+      return queued.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['job-overtaken erp'],
+  },
+  {
+    name: 'a job that failed and is passed over',
+    found: ['job-overtaken erp'],
+    lost: 0,
+    async disturb(db, { queued, told }) {
+      await sql`
+        update pgboss.job set state = 'retry', start_after = now() - interval '20 minutes', created_on = now() - interval '20 minutes'
          where name = 'erp' and id = ${queued.messageId}`.execute(db)
       // One that came 19 minutes later is being called.
       await sql`
@@ -425,6 +486,57 @@ test.each(cases)('$name is found, named and mended once', async (one) => {
   expect((await audited()).length).toBe(one.actions.length)
 })
 
+test('a message of an order that is older than what retention dropped is missed, one that went with it is not', async () => {
+  const { told } = await openDay()
+  const cancellation = await shop.addMessage(told.orderId, 'order.cancelled')
+  await verifyShop(shop.db)
+  await sql`
+    update orderwheel.orders set received_at = now() - interval '40 days' where id = ${told.orderId}`.execute(
+    shop.db,
+  )
+  await sql`insert into orderwheel.dropped_history (until) values (now() - interval '10 days')`.execute(
+    shop.db,
+  )
+  await sql`
+    insert into orderwheel.verify_pending (id, order_id) values (uuidv7(interval '-39 days'), ${told.orderId})`.execute(
+    shop.db,
+  )
+  await sql`
+    insert into orderwheel.verify_pending (id, order_id) values (${cancellation}, ${told.orderId}) on conflict do nothing`.execute(
+    shop.db,
+  )
+  await sql`delete from orderwheel.outbox where id = ${cancellation}`.execute(shop.db)
+
+  for (const isFull of [false, true])
+    expect((await verifyShop(shop.db, { isFull })).findings).toMatchObject([
+      { kind: 'message-missing', orderId: told.orderId, messageId: cancellation },
+    ])
+})
+
+test('a message that waits for its turn behind a backlog is not late while the relay moves', async () => {
+  const { waiting } = await openDay()
+  await sql`
+    update orderwheel.outbox set created_at = now() - interval '20 minutes'
+     where order_id = ${waiting.orderId}`.execute(shop.db)
+  await sql`
+    update orderwheel.messages set relayed_at = now() - interval '2 minutes'`.execute(shop.db)
+  expect(await verifyShop(shop.db)).toMatchObject({ stuck: 0, findings: [] })
+})
+
+test('a final delivery that somebody opens again is looked at again', async () => {
+  const { told } = await openDay()
+  await verifyShop(shop.db)
+  await sql`delete from orderwheel.verify_pending where id = ${told.messageId}`.execute(shop.db)
+  await sql`
+    update orderwheel.verify_state set watermark = uuidv7(interval '-1 second')`.execute(shop.db)
+  await sql`
+    update orderwheel.deliveries set state = 'queued', settled_at = null
+     where message_id = ${told.messageId} and target = 'erp'`.execute(shop.db)
+  const found = await verifyShop(shop.db)
+  expect(found.full).toBe(false)
+  expect(listFound(found)).toEqual(['job-missing erp'])
+})
+
 test('what was marked as delivered by hand needs no attempt', async () => {
   const { dead } = await openDay()
   await decideDelivery(shop, {
@@ -437,18 +549,24 @@ test('what was marked as delivered by hand needs no attempt', async () => {
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ findings: [] })
 })
 
-test('an order that was never told of is placed again, once; one that may have been is left to a person', async () => {
-  await openDay()
-  await verifyShop(shop.db)
-  // The next verification is the first to look at this order, minutes after it came.
+/** An order without a message, which the next verification is the first to look at. */
+async function placeSilently({ minutesAgo = 3 } = {}): Promise<string> {
   const { rows } = await sql<{ id: string }>`
-    insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document)
-    values (uuidv7(interval '-3 minutes'), 'SILENT', uuidv7(), 'silent', sha256('x'), ${exampleOrder('SILENT')})
+    insert into orderwheel.orders (id, external_id, api_key_id, idempotency_key, fingerprint, document, received_at)
+    select uuidv7(-ago), 'SILENT', uuidv7(), 'silent', sha256('x'), ${exampleOrder('SILENT')}, now() - ago
+      from make_interval(mins => ${minutesAgo}) ago
     returning id`.execute(shop.db)
   await sql`
     update orderwheel.verify_state set watermark = '00000000-0000-0000-0000-000000000001'`.execute(
     shop.db,
   )
+  return rows[0]?.id ?? ''
+}
+
+test('an order that was never told of is placed again, once', async () => {
+  await openDay()
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
 
   const found = await verifyShop(shop.db)
   expect(found.findings).toMatchObject([{ kind: 'order-without-message', order: 'SILENT' }])
@@ -458,7 +576,31 @@ test('an order that was never told of is placed again, once; one that may have b
   ])
   expect(await verifyShop(shop.db, { isFull: true })).toMatchObject({ lost: 0, findings: [] })
   expect(await shop.relay()).toBe(2)
-  expect(await shop.deliveries(rows[0]?.id ?? '')).toMatchObject({ erp: 'queued' })
+  expect(await shop.deliveries(orderId)).toMatchObject({ erp: 'queued' })
+})
+
+test('an order that is first looked at a while after it came is left to a person: it may have been told', async () => {
+  await verifyShop(shop.db)
+  await placeSilently({ minutesAgo: 16 })
+  expect(await repair(await verifyShop(shop.db))).toEqual(['for-a-person'])
+})
+
+test('an order of a person who was forgotten is told to nobody', async () => {
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
+  const found = await verifyShop(shop.db)
+  await sql`update orderwheel.orders set forgotten_at = now() where id = ${orderId}`.execute(
+    shop.db,
+  )
+  expect(await repair(found)).toEqual(['for-a-person'])
+})
+
+test('an order that was cancelled before it was told of is not placed behind that, but left to a person', async () => {
+  await verifyShop(shop.db)
+  const orderId = await placeSilently()
+  const found = await verifyShop(shop.db)
+  await shop.addMessage(orderId, 'order.cancelled')
+  expect(await repair(found)).toEqual(['for-a-person'])
 })
 
 test('a job that is recreated keeps out the worker that had the old one', async () => {

@@ -1,4 +1,4 @@
-/** A place in a list of letters: below this time (to the microsecond, as text) and id. */
+/** A place in a list, the newest first: below this time (to the microsecond, as text) and id. */
 export type Place = { at: string; id: string }
 
 /** The place as callers hand it back. */

@@ -1,0 +1,105 @@
+import { type RawBuilder, sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+import { hasEmail } from '#database/order-email.ts'
+
+/** Which orders are meant; what is left out does not narrow. */
+export type OrderFilter = {
+  /** An id or externalId; not with a watermark. */
+  order?: string
+  /** The customer's, in any case. */
+  email?: string
+  /** Received at this time or later. */
+  since?: Date
+  /** Received before this time. */
+  until?: Date
+}
+
+export type NextOrders = {
+  /** The newest first. */
+  ids: string[]
+  /** How many orders were looked at for them. */
+  looked: number
+  /** Below which id to go on; null: there are no more. */
+  goOn: string | null
+}
+
+/** What is looked at in one go for an address: half a second's worth, and more when it has to be read from disk. */
+const ordersAtATime = 20_000
+
+/**
+ * The next orders that are meant, below an id. With a verification's `watermark` only those that may not be done, which
+ * are the orders that the next one looks at, and those in the outbox. With an address, of the next 20 000.
+ */
+export async function nextOrders(
+  db: Db,
+  wanted: { filter: OrderFilter; watermark: string | null; below: string | null; limit: number },
+): Promise<NextOrders> {
+  const { filter, watermark, limit } = wanted
+  const { order, email } = filter
+  const most = email === undefined ? limit : ordersAtATime
+  const isMeant = email === undefined ? sql`true` : hasEmail(email)
+  // What may be open and has no order any more is looked at as well: there may be more behind it.
+  const source = watermark
+    ? sql`(${mayBeOpen(wanted, watermark, most)}) c(id) left join orderwheel.orders o on o.id = c.id`
+    : sql`orderwheel.orders c cross join lateral (select c.id) o`
+  const { rows } = await sql<{ ids: string[]; looked: number; last: string | null }>`
+    with looked as materialized (
+      select c.id, o.id is not null and ${isMeant} as meant
+        from ${source}
+       where ${order === undefined ? sql`true` : isIt(order)} and ${isInRange('c.id', wanted)}
+       order by c.id desc limit ${most}
+    )
+    select array(select id::text from looked where meant order by id desc limit ${limit}) as ids,
+           (select count(*)::int from looked) as looked,
+           (select id::text from looked order by id limit 1) as last`.execute(db)
+  const { ids = [], looked = 0, last = null } = rows[0] ?? {}
+  if (ids.length === limit) return { ids, looked, goOn: ids.at(-1) ?? null }
+  return { ids, looked, goOn: looked === most ? last : null }
+}
+
+function isIt(order: string): RawBuilder<boolean> {
+  return isUuid(order)
+    ? sql`(c.external_id = ${order} or c.id = ${order}::uuid)`
+    : sql`c.external_id = ${order}`
+}
+
+type Range = { filter: OrderFilter; below: string | null }
+
+// Ids begin with the time of their order.
+function isInRange(id: string, { filter: { since, until }, below }: Range): RawBuilder<boolean> {
+  const conditions = [
+    since && sql`${sql.ref(id)} >= ${firstId(since)}`,
+    until && sql`${sql.ref(id)} < ${firstId(until)}`,
+    below !== null && sql`${sql.ref(id)} < ${below}::uuid`,
+  ].filter((condition) => condition !== false && condition !== undefined)
+  return conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` and `)})`
+}
+
+// No id is from before 1970.
+function firstId(at: Date): RawBuilder<unknown> {
+  return sql`orderwheel.first_id(greatest(${at}::timestamptz, 'epoch'))`
+}
+
+// Beyond the watermark everything may be; before it what verify_pending has, or was added to an older order since.
+function mayBeOpen(range: Range, watermark: string, most: number): RawBuilder<unknown> {
+  return sql`
+    (select id from orderwheel.orders where id > ${watermark}::uuid and ${isInRange('id', range)}
+      order by id desc limit ${most})
+    union
+    (select distinct order_id from orderwheel.verify_pending where ${isInRange('order_id', range)}
+      order by order_id desc limit ${most})
+    union
+    (select distinct order_id from orderwheel.outbox where ${isInRange('order_id', range)}
+      order by order_id desc limit ${most})
+    union
+    -- not by order and then all of history in search of new messages
+    (select distinct order_id
+       from (select order_id from orderwheel.messages where id > ${watermark}::uuid offset 0) m
+      where order_id <= ${watermark}::uuid and ${isInRange('order_id', range)}
+      order by order_id desc limit ${most})`
+}
+
+function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+}
