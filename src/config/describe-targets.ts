@@ -28,6 +28,7 @@ export function describeTargets(definition: unknown, environment: Environment): 
 const defaults = new Map<string, Record<string, string>>([
   ['http', { method: 'POST' }],
   ['email', { to: 'the customer', timeZone: 'UTC' }],
+  ['receipt', { number: 'the externalId', timeZone: 'UTC' }],
 ])
 
 function describeOptions(

@@ -15,6 +15,7 @@ export {
   type Outcome,
 } from '#targets/outcome.ts'
 export type { BoundHttp } from '#targets/bind-http.ts'
+export { receipt, type ReceiptOptions } from '#targets/receipt/receipt.ts'
 export type { HttpAnswer } from '#targets/send-request.ts'
 export type { EnvironmentReference, TargetDefinition, Told } from '#targets/target-kind.ts'
 export type { MessageToTell, OrderToTell } from '#targets/target.ts'

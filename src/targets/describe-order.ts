@@ -1,6 +1,6 @@
 import { amountFormat } from './format-amount.ts'
+import { addressLines, chooseLanguage, localeOf } from './order-locale.ts'
 import type { Told } from './target-kind.ts'
-import type { OrderToTell } from './target.ts'
 
 /** The words of a template, by language. */
 export type Languages = ReadonlyMap<string, Readonly<Record<string, string>>>
@@ -16,10 +16,8 @@ export function describeOrder(
   languages: Languages,
   { shopName, timeZone }: { shopName: string; timeZone: string },
 ) {
-  const locale = knownLocale(order.customer.locale ?? 'en')
-  const language = knownLanguage(locale, languages)
-  // Never a Japanese date among English words.
-  const wordsLocale = new Intl.Locale(locale).language === language ? locale : language
+  const locale = localeOf(order)
+  const { language, wordsLocale } = chooseLanguage(locale, languages)
   const write = amountFormat(order.currency, locale)
   const { totals } = order
   const itemDiscount = order.items.reduce((sum, { discount }) => sum + discount, 0)
@@ -70,27 +68,4 @@ export function isTimeZone(timeZone: string): boolean {
   } catch {
     return false
   }
-}
-
-/** Storefronts send what the browser said: `de-DE`, but also `c` or `xx-YY`. */
-function knownLocale(locale: string): string {
-  try {
-    return Intl.NumberFormat.supportedLocalesOf(locale)[0] ?? 'en'
-  } catch {
-    return 'en'
-  }
-}
-
-function knownLanguage(locale: string, languages: Languages): string {
-  const { language } = new Intl.Locale(locale)
-  return languages.has(language) ? language : 'en'
-}
-
-function addressLines(address: OrderToTell['billingAddress'], locale: string): string[] {
-  const { name, company, line1, line2, city, region, postalCode, country } = address
-  const countryName = new Intl.DisplayNames(locale, { type: 'region' }).of(country) ?? country
-  const place = [postalCode, city].filter(Boolean).join(' ')
-  return [name, company, line1, line2, place, region, countryName].filter(
-    (line) => !!line,
-  ) as string[]
 }

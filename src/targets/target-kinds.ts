@@ -2,6 +2,7 @@ import { batchKind } from './batch.ts'
 import { customKind } from './custom.ts'
 import { emailKind } from './email.ts'
 import { httpKind } from './http.ts'
+import { receiptKind } from './receipt/receipt.ts'
 import type { KindOfTarget } from './target-kind.ts'
 import type { TargetKind } from './target.ts'
 import { webhookKind } from './webhook.ts'
@@ -12,5 +13,6 @@ export const targetKinds: Record<TargetKind, KindOfTarget> = {
   batch: batchKind,
   email: emailKind,
   webhook: webhookKind,
+  receipt: receiptKind,
   custom: customKind,
 }
