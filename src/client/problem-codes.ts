@@ -8,6 +8,8 @@ export const problemCodes = [
   'missing-scope',
   'not-found',
   'order-not-found',
+  'receipt-not-ready',
+  'receipt-not-found',
   'dead-letter-not-found',
   'replay-not-found',
   'target-not-found',

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { onlyDeployment, type Deployment } from '#base/deployment.ts'
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
+import type { Routes } from '#messages/message-kinds.ts'
 import type { Target } from '#targets/target.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
@@ -34,6 +35,7 @@ import { addOpsVerifyRoutes } from './ops-verify-routes.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
 import { addProblemRoutes } from './problem-routes.ts'
+import { addReceiptRoutes } from './receipt-routes.ts'
 import { refuseUnmet } from './refuse-unmet.ts'
 import { addRequestFields } from './request-fields.ts'
 import { addRequestLog } from './request-log.ts'
@@ -46,8 +48,9 @@ export type AppOptions = {
   log: Log
   /** Whether the database has the schema this version needs. Asked by /readyz. */
   schemaReady?: SchemaReady
-  /** Of the configuration: for requests that operators correct. Default none. */
+  /** Of the configuration: for requests that operators correct, and receipts. Default none. */
   targets?: readonly Target[]
+  routes?: Routes
   /** Called after each commit that wrote orders or messages; must not throw. */
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
@@ -68,7 +71,7 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
-  const { targets = [], metricsToken, deployment = onlyDeployment } = options
+  const { targets = [], routes = {}, metricsToken, deployment = onlyDeployment } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
@@ -89,6 +92,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await describeApi(app)
   addOrderRoutes(app, { db, writer, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
+  addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })

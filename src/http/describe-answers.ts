@@ -32,14 +32,15 @@ export const usualProblems: readonly ProblemCode[] = [
 function problemAnswer(status: number, codes: readonly ProblemCode[]) {
   return {
     description: codes.map((code) => `\`${code}\`: ${problems[code][1]}.`).join(' '),
-    headers: headersOf(status),
+    headers: headersOf(status, codes),
     content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
   }
 }
 
-function headersOf(status: number): object {
+function headersOf(status: number, codes: readonly ProblemCode[]): object {
   if (status === 401) return { 'WWW-Authenticate': { type: 'string', description: 'Bearer.' } }
-  if (status !== 409 && status !== 429 && status !== 503) return {}
+  const saysWhen = [409, 429, 503].includes(status) || codes.includes('receipt-not-ready')
+  if (!saysWhen) return {}
   const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
   return status === 429 ? { ...rateLimitHeaders, ...retryAfter } : retryAfter
 }

@@ -8,6 +8,8 @@ export const problems = {
   'missing-scope': [403, 'The API key may not do this'],
   'not-found': [404, 'Nothing here'],
   'order-not-found': [404, 'No such order'],
+  'receipt-not-ready': [404, 'The receipt is not made yet'],
+  'receipt-not-found': [404, 'The order has no receipt'],
   'dead-letter-not-found': [404, 'No such dead letter'],
   'replay-not-found': [404, 'No such replay'],
   'target-not-found': [404, 'No such target'],

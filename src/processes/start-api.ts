@@ -28,6 +28,7 @@ export async function startApi(setting: Setting): Promise<string> {
     db,
     log,
     targets: setting.config.targets,
+    routes: setting.config.routes,
     deployment: environment.deployment,
     production: environment.production,
     metricsToken: environment.metricsToken,

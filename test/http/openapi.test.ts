@@ -48,6 +48,7 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
     '/orders',
     '/orders/{id}',
     '/orders/{id}/cancellation',
+    '/orders/{id}/receipt',
     '/livez',
     '/readyz',
     '/metrics',

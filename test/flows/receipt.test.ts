@@ -1,0 +1,143 @@
+import type { FastifyInstance } from 'fastify'
+import { afterEach, expect, test } from 'vitest'
+
+import { createLog } from '#base/log.ts'
+import { forgetPerson } from '#forget/forget-person.ts'
+import { buildApp } from '#http/build-app.ts'
+import { createKey } from '#keys/create-key.ts'
+import { receipt } from '#targets/receipt/receipt.ts'
+import { giveUp, tryAgain, type Outcome } from '#targets/outcome.ts'
+import type { Target } from '#targets/target.ts'
+
+import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
+import { createTarget } from '../targets/support/create-target.ts'
+import { readPdf } from '../targets/support/read-pdf.ts'
+
+let shop: TestShop
+let app: FastifyInstance
+let key = ''
+afterEach(async () => {
+  await app.close()
+  await shop.close()
+})
+
+const routes = { 'order.placed': ['receipt'], 'order.cancelled': ['receipt'] }
+
+async function openShop(targets: Target[], told: Record<string, string[]> = routes) {
+  shop = await openTestShop(targets, told)
+  app = await buildApp({
+    ...shop,
+    log: createLog('test', 'silent'),
+    outboxChanged: () => {},
+    production: false,
+    targets,
+    routes: told,
+  })
+  const scopes = ['orders:read'] as const
+  key = (await createKey(shop.db, { name: 'shop', scopes, who: 'test' })).key
+}
+
+function get(orderId: string, headers: Record<string, string> = {}) {
+  const authorization = `Bearer ${key}`
+  return app.inject({ url: `/orders/${orderId}/receipt`, headers: { authorization, ...headers } })
+}
+
+async function workOff(): Promise<void> {
+  await shop.relay()
+  await shop.startWorker().drained(AbortSignal.timeout(30_000))
+}
+
+function receiptTarget(): Target {
+  return createTarget('receipt', receipt({ seller: { name: 'Demo Shop' } }))
+}
+
+test('a receipt is not there yet, then it is, and whoever has it already is told so', async () => {
+  await openShop([receiptTarget()])
+  const { orderId } = await shop.placeOrder()
+  const early = await get(orderId)
+  expect(early.statusCode).toBe(404)
+  expect(early.json()).toMatchObject({ code: 'receipt-not-ready', detail: 'It is being made.' })
+  expect(early.headers['retry-after']).toBe('2')
+  await shop.relay()
+  expect((await get(orderId)).json()).toMatchObject({ code: 'receipt-not-ready' })
+
+  await workOff()
+  const answer = await get(orderId.toUpperCase())
+  expect(answer.statusCode).toBe(200)
+  expect(answer.headers).toMatchObject({
+    'content-type': 'application/pdf',
+    'content-disposition': expect.stringMatching(/^inline; filename="receipt-WEB-[\w-]+\.pdf"$/),
+    'cache-control': 'private, no-cache',
+    'x-content-type-options': 'nosniff',
+  })
+  const pdf = readPdf(answer.rawPayload)
+  expect(pdf.text).toContain('463,50 €')
+
+  const tag = String(answer.headers.etag)
+  for (const had of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
+    const again = await get(orderId, { 'if-none-match': had })
+    expect(again.statusCode).toBe(304)
+    expect(again.rawPayload).toHaveLength(0)
+    expect(again.headers.etag).toBe(tag)
+  }
+  expect((await get(orderId, { 'if-none-match': `"${'0'.repeat(64)}"` })).statusCode).toBe(200)
+})
+
+test('the receipt of a cancelled order says so, in place of the former', async () => {
+  await openShop([receiptTarget()])
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  const { etag } = (await get(orderId)).headers
+  await shop.addMessage(orderId, 'order.cancelled')
+  await workOff()
+  const answer = await get(orderId, { 'if-none-match': String(etag) })
+  expect(answer.statusCode).toBe(200)
+  expect(readPdf(answer.rawPayload).text).toContain('storniert.')
+})
+
+test.each<[string, Outcome, string, string]>([
+  ['failed', tryAgain('no paper'), 'Making it failed, and is tried again.', '10'],
+  ['was given up', giveUp('no ink'), 'Making it failed, and waits for a person to look.', '300'],
+])(
+  'a receipt that %s is not ready, and says when to ask again',
+  async (_case, outcome, detail, seconds) => {
+    await openShop([testTarget('receipt', { kind: 'receipt', call: async () => outcome })])
+    const { orderId } = await shop.placeOrder()
+    await shop.relay()
+    const worker = shop.startWorker()
+    await worker.drained(AbortSignal.timeout(30_000))
+    const answer = await get(orderId)
+    expect(answer.json()).toMatchObject({ status: 404, code: 'receipt-not-ready', detail })
+    expect(answer.headers['retry-after']).toBe(seconds)
+  },
+)
+
+test('an order that no receipt is made of says so at once, and one that nobody knows', async () => {
+  await openShop([receiptTarget(), testTarget('erp')], { 'order.placed': ['erp'] })
+  const { orderId } = await shop.placeOrder()
+  const none = { code: 'receipt-not-found', detail: 'None was or will be made of this order.' }
+  expect((await get(orderId)).json()).toMatchObject(none)
+  await workOff()
+  expect((await get(orderId)).json()).toMatchObject(none)
+  const unknown = await get('0199ad5e-6c1f-7a68-9a5e-0d5b3c3f1a01')
+  expect(unknown.json()).toMatchObject({ status: 404, code: 'order-not-found' })
+  expect((await get('7')).json()).toMatchObject({ code: 'order-not-found' })
+  expect((await app.inject({ url: `/orders/${orderId}/receipt` })).statusCode).toBe(401)
+})
+
+test('a receipt is forgotten with the person', async () => {
+  await openShop([receiptTarget()])
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  await forgetPerson(shop.db, {
+    person: { email: 'ada@example.com', customerId: null },
+    who: 'eva',
+    reason: 'asked',
+    evenOpen: false,
+    dryRun: false,
+  })
+  expect((await get(orderId)).json()).toMatchObject({
+    code: 'receipt-not-found',
+    detail: 'The person who ordered was forgotten, and the receipt with them.',
+  })
+})
