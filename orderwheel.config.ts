@@ -1,7 +1,30 @@
-import { defineConfig, email, env, http, webhook } from 'orderwheel'
+import {
+  batch,
+  defineConfig,
+  email,
+  env,
+  http,
+  textAt,
+  webhook,
+  type EnvironmentReference,
+} from 'orderwheel'
 
 // The demo store: what a small shop tells others about an order. Copy it, change it, and run
 // `orderwheel check`. `npm start` fills in the variables that are not set with its simulated targets.
+
+// Three systems of one make are one definition and three targets: what one of them rejects is its own dead letter.
+const inventory = (url: EnvironmentReference) =>
+  http({
+    url,
+    method: 'PUT',
+    path: ({ order }) => `/reservations/${order.externalId}`,
+    body: ({ order, message }) => ({
+      released: message.kind === 'order.cancelled',
+      lines: order.items.map(({ sku, quantity }) => ({ sku, quantity })),
+    }),
+    withdrawWhenCancelled: true,
+  })
+
 export default defineConfig({
   targets: {
     // Slow and sometimes down. PUT by our own number: telling it twice changes nothing.
@@ -38,26 +61,107 @@ export default defineConfig({
       }),
     }),
 
-    // Nice to have: after the others, fewer calls at a time, and no retries through the night.
-    analytics: http({
+    'inventory-eu': inventory(env('INVENTORY_EU_URL', { description: 'stock in Europe' })),
+    'inventory-us': inventory(env('INVENTORY_US_URL', { description: 'stock in America' })),
+    'inventory-asia': inventory(env('INVENTORY_ASIA_URL', { description: 'stock in Asia' })),
+
+    // PUT by the customer's address: telling it twice changes nothing.
+    crm: http({
+      url: env('CRM_URL', { description: 'where the CRM takes customers' }),
+      method: 'PUT',
+      path: ({ order }) => `/customers/${encodeURIComponent(order.customer.email)}`,
+      body: ({ order }) => ({
+        name: order.customer.name,
+        locale: order.customer.locale,
+        lastOrder: {
+          number: order.externalId,
+          total: order.totals.total,
+          currency: order.currency,
+        },
+      }),
+    }),
+
+    // What it answers is kept for those that come after it.
+    shipping: http({
+      url: env('SHIPPING_URL', { description: 'the carrier, who answers with a rate and a label' }),
+      when: ({ order }) => order.items.some((item) => item.requiresShipping),
+      body: ({ order }) => ({
+        reference: order.externalId,
+        to: order.shippingAddress ?? order.billingAddress,
+        parcels: order.items.filter((item) => item.requiresShipping).length,
+      }),
+      keep: ({ json }) => {
+        const rate = json()
+        return { label: textAt(rate, '/label'), days: textAt(rate, '/days') }
+      },
+      withdrawWhenCancelled: true,
+    }),
+
+    // A provider's form, which knows no idempotency: a message whose fate is unknown is left to a person.
+    sms: http({
+      url: env('SMS_URL', { description: 'the SMS provider: its Messages resource' }),
+      after: ['erp', 'shipping'],
+      when: ({ order }) => typeof order.customer.phone === 'string',
+      body: ({ order, answers }) => {
+        const days = textAt(answers.shipping?.value, '/days')
+        return new URLSearchParams({
+          To: order.customer.phone ?? '',
+          From: 'DemoShop',
+          Body: `Thank you! Order ${order.externalId} arrives ${days ? `in ${days} days` : 'soon'}.`,
+        })
+      },
+      idempotent: false,
+      withdrawWhenCancelled: true,
+    }),
+
+    push: http({
+      url: env('PUSH_URL', { description: 'the push provider' }),
+      after: ['erp'],
+      when: ({ order }) => order.metadata?.pushToken !== undefined,
+      body: ({ order }) => ({
+        message: {
+          token: order.metadata?.pushToken,
+          notification: { title: 'Order received', body: order.externalId },
+        },
+      }),
+      idempotent: false,
+      withdrawWhenCancelled: true,
+    }),
+
+    // Nice to have: after the others, many orders in one request, and no retries through the night.
+    analytics: batch({
       url: env('ANALYTICS_URL', { description: 'where analytics takes events' }),
-      body: ({ order, message }) => ({
-        event: message.kind,
-        at: message.createdAt,
-        order: order.externalId,
-        total: order.totals.total,
-        currency: order.currency,
+      body: (told) => ({
+        events: told.map(({ order, message, idempotencyKey }) => ({
+          id: idempotencyKey,
+          event: message.kind,
+          at: message.createdAt,
+          order: order.externalId,
+          total: order.totals.total,
+          currency: order.currency,
+        })),
       }),
       withdrawWhenCancelled: true,
       priority: 'low',
-      concurrency: 5,
       retry: { attempts: 8 },
     }),
   },
 
   routes: {
-    'order.placed': ['erp', 'confirmation-email', 'partner-webhook', 'analytics'],
-    'order.cancelled': ['erp', 'partner-webhook'],
+    'order.placed': [
+      'erp',
+      'confirmation-email',
+      'partner-webhook',
+      'inventory-eu',
+      'inventory-us',
+      'inventory-asia',
+      'crm',
+      'shipping',
+      'sms',
+      'push',
+      'analytics',
+    ],
+    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
   },
 
   // Somebody is told when an order would be lost, a target makes dead letters, or nothing moves.

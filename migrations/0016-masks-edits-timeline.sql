@@ -77,3 +77,16 @@ comment on column orderwheel.order_timeline.replay_id is 'The list it was replay
 alter table orderwheel.deliveries add column edited_for uuid;
 comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. Kept after it was sent, to begin the next correction with, until the delivery ends. May hold personal data.';
 comment on column orderwheel.deliveries.edited_for is 'The dead letter it was written for: whatever revives the delivery from that letter sends it, and what dies after that is another letter. Null: none, or written by a version that did not say.';
+
+-- Partitions that are there already explain the new column, too.
+do $$
+declare
+  months regclass;
+begin
+  for months in select inhrelid::regclass from pg_inherits where inhparent = 'orderwheel.deliveries'::regclass loop
+    execute format('comment on column %s.edited_for is %L', months,
+      (select col_description(attrelid, attnum) from pg_attribute
+        where attrelid = 'orderwheel.deliveries'::regclass and attname = 'edited_for'));
+  end loop;
+end
+$$;

@@ -8,6 +8,13 @@ export function simulatedVariables(simulator: {
 }): Record<string, string> {
   return {
     ERP_URL: `${simulator.url}/erp`,
+    INVENTORY_EU_URL: `${simulator.url}/inventory-eu`,
+    INVENTORY_US_URL: `${simulator.url}/inventory-us`,
+    INVENTORY_ASIA_URL: `${simulator.url}/inventory-asia`,
+    CRM_URL: `${simulator.url}/crm`,
+    SHIPPING_URL: `${simulator.url}/shipping`,
+    SMS_URL: `${simulator.url}/sms`,
+    PUSH_URL: `${simulator.url}/push`,
     ANALYTICS_URL: `${simulator.url}/analytics`,
     PARTNER_URL: `${simulator.url}/partner-webhook`,
     // Signs nothing but simulated calls.

@@ -68,16 +68,23 @@ export type MailboxBehaviour = Static<typeof MailboxBehaviour>
 
 /**
  * Milliseconds before the usual answer of the targets of the demo shop. One after the other, as a shop
- * without Orderwheel would call them at checkout, they add up to 12.8 s, of which the ERP takes 8 s
- * (design, section 4.7).
+ * without Orderwheel would call them at checkout, they take 12 s, after 0.8 s for
+ * the payment, and 8 s more on a day when the ERP is slow.
  */
 export const usualLatenciesMs = {
   erp: 8_000,
-  'confirmation-email': 1_600,
-  'partner-webhook': 1_400,
-  receipt: 800,
-  inventory: 700,
-  analytics: 300,
+  receipt: 3_000,
+  'confirmation-email': 2_000,
+  'partner-webhook': 2_000,
+  'inventory-eu': 700,
+  'inventory-us': 700,
+  'inventory-asia': 600,
+  analytics: 1_000,
+  audit: 1_000,
+  crm: 400,
+  shipping: 300,
+  sms: 200,
+  push: 100,
 } as const
 
 /** For a target the demo shop does not know. */

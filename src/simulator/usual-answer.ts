@@ -11,12 +11,25 @@ export function usualAnswer(target: string, number: number): SimulatedAnswer {
       return { status: 201, body: { erpNumber: `ERP-${number}`, status: 'accepted' } }
     case 'partner-webhook':
       return { status: 200, body: { received: true } }
-    case 'inventory':
+    case 'inventory-eu':
+    case 'inventory-us':
+    case 'inventory-asia':
       return { status: 200, body: { reservation: `RES-${number}`, reserved: true } }
     case 'receipt':
       return { status: 201, body: { receiptNumber: `REC-${number}` } }
     case 'analytics':
       return { status: 202, body: { accepted: true } }
+    case 'crm':
+      return { status: 200, body: { customerId: `CRM-${number}` } }
+    case 'shipping':
+      return {
+        status: 200,
+        body: { carrier: 'DHL', service: 'Paket', amount: 490, label: `LBL-${number}`, days: 2 },
+      }
+    case 'sms':
+      return { status: 201, body: { sid: `SM${number}`, status: 'queued' } }
+    case 'push':
+      return { status: 200, body: { name: `projects/shop/messages/${number}` } }
     default:
       return { status: 200, body: { ok: true } }
   }

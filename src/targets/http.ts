@@ -8,7 +8,7 @@ import { findUrlMistakes } from './find-url-mistakes.ts'
 import { keepAnswer } from './keep-answer.ts'
 import { keepValue } from './keep-value.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
-import { mapRequest, UnusableMapping } from './map-request.ts'
+import { mapRequest, runMapping, UnusableMapping } from './map-request.ts'
 import { originOf } from './origin-of.ts'
 import { openAgent } from './open-agent.ts'
 import { giveUp, type Outcome } from './outcome.ts'
@@ -53,6 +53,12 @@ const HttpOptions = Type.Object(
       Type.Unsafe<(answer: HttpAnswer) => Outcome | undefined>({
         type: 'function',
         description: 'Says what an answer means; undefined leaves it to the status.',
+      }),
+    ),
+    when: Type.Optional(
+      Type.Unsafe<(told: Told) => boolean>({
+        type: 'function',
+        description: 'Whether there is anything to tell of this order; false: nothing is sent.',
       }),
     ),
     keep: Type.Optional(
@@ -104,6 +110,7 @@ export const httpKind = kindOfTarget({
       kind: 'http',
       call: async (call) => {
         try {
+          if (!call.edited && !isWanted(name, options, toldOf(call))) return nothingToTell
           const request = mapRequest(name, options, { told: toldOf(call), edited: call.edited })
           return judge(name, options, await sendRequest(agent, request, call.signal))
         } catch (error) {
@@ -123,6 +130,17 @@ export const httpKind = kindOfTarget({
     }
   },
 })
+
+// What an operator wrote is sent in any case.
+const nothingToTell: Outcome = { kind: 'delivered', reason: 'nothing to tell: when says no' }
+
+/** Throws UnusableMapping. */
+function isWanted(name: string, { when }: Options, told: Told): boolean {
+  if (!when) return true
+  const said: unknown = runMapping(`targets.${name}.when`, () => when(told))
+  if (typeof said === 'boolean') return said
+  throw new UnusableMapping(`targets.${name}.when must return true or false`)
+}
 
 function judge(name: string, options: Options, exchange: Exchange): Outcome {
   if (exchange.kind === 'answered') {

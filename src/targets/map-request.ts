@@ -44,7 +44,7 @@ export function mapRequest(
 }
 
 function findEdited(name: string, edited: unknown): EncodedBody | undefined {
-  const found = run(`targets.${name}`, () => editedBody(edited))
+  const found = runMapping(`targets.${name}`, () => editedBody(edited))
   if (!found) return undefined
   const contentType = found.format === 'json' ? 'application/json' : 'text/plain; charset=utf-8'
   return { bytes: found.body, contentType }
@@ -53,11 +53,12 @@ function findEdited(name: string, edited: unknown): EncodedBody | undefined {
 function mapBody(name: string, options: MappingOptions, told: Told): EncodedBody {
   const place = `targets.${name}.body`
   const body = bodyOf(place, options, told)
-  return run(place, () => encodeBody(body))
+  return runMapping(place, () => encodeBody(body))
 }
 
 function bodyOf(place: string, { method, body }: MappingOptions, told: Told): unknown {
-  if (typeof body === 'function') return run(place, () => (body as (told: Told) => unknown)(told))
+  if (typeof body === 'function')
+    return runMapping(place, () => (body as (told: Told) => unknown)(told))
   if (body !== undefined) return body
   return method === 'GET' || method === 'DELETE'
     ? null
@@ -67,7 +68,7 @@ function bodyOf(place: string, { method, body }: MappingOptions, told: Told): un
 function mapUrl(name: string, { url, path }: MappingOptions, told: Told): URL {
   if (path === undefined) return new URL(url)
   const place = `targets.${name}.path`
-  const added: unknown = typeof path === 'function' ? run(place, () => path(told)) : path
+  const added: unknown = typeof path === 'function' ? runMapping(place, () => path(told)) : path
   if (typeof added !== 'string') throw new UnusableMapping(`${place} must return a string`)
   const whole = addPath(url, added)
   if (!whole) throw new UnusableMapping(`${place} ${sayClimbs}`)
@@ -81,7 +82,8 @@ export function mapHeaders(
   told: Told,
 ): Record<string, string> {
   const place = `targets.${name}.headers`
-  const mapped: unknown = typeof headers === 'function' ? run(place, () => headers(told)) : headers
+  const mapped: unknown =
+    typeof headers === 'function' ? runMapping(place, () => headers(told)) : headers
   if (typeof mapped !== 'object' || mapped === null) {
     throw new UnusableMapping(`${place} must return an object`)
   }
@@ -89,12 +91,12 @@ export function mapHeaders(
   for (const [header, value] of Object.entries(mapped)) {
     const given: unknown =
       typeof value === 'function'
-        ? run(`${place}.${header}`, () => value(told) as unknown)
+        ? runMapping(`${place}.${header}`, () => value(told) as unknown)
         : (value as unknown)
     if (typeof given !== 'string') {
       throw new UnusableMapping(`${place}.${header} must be a string, not ${typeof given}`)
     }
-    run(`${place}.${header}`, () => {
+    runMapping(`${place}.${header}`, () => {
       validateHeaderName(header)
       validateHeaderValue(header, given)
     })
@@ -103,7 +105,8 @@ export function mapHeaders(
   return sendable
 }
 
-function run<T>(place: string, map: () => T): T {
+/** What a function of the configuration returns. Throws UnusableMapping, which names the place. */
+export function runMapping<T>(place: string, map: () => T): T {
   try {
     return map()
   } catch (error) {

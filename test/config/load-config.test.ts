@@ -17,20 +17,34 @@ const demoEnvironment = {
   PARTNER_URL: 'http://127.0.0.1:3900/partner-webhook',
   PARTNER_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   PARTNER_ALLOW_PRIVATE: '127.0.0.1',
+  INVENTORY_EU_URL: 'http://127.0.0.1:3900/inventory-eu',
+  INVENTORY_US_URL: 'http://127.0.0.1:3900/inventory-us',
+  INVENTORY_ASIA_URL: 'http://127.0.0.1:3900/inventory-asia',
+  CRM_URL: 'http://127.0.0.1:3900/crm',
+  SHIPPING_URL: 'http://127.0.0.1:3900/shipping',
+  SMS_URL: 'http://127.0.0.1:3900/sms',
+  PUSH_URL: 'http://127.0.0.1:3900/push',
   ANALYTICS_URL: 'http://127.0.0.1:3900/analytics',
 }
 
-test('the shipped file is the demo store: four targets, the email after the ERP', async () => {
+test('the shipped file is the demo store: all that a checkout hands over, the email after the ERP', async () => {
   const { targets, routes } = await loadConfig({ path: demo, environment: demoEnvironment })
   expect(targets.map(({ name, kind, after }) => [name, kind, after])).toEqual([
     ['erp', 'http', []],
     ['confirmation-email', 'email', ['erp']],
     ['partner-webhook', 'webhook', []],
-    ['analytics', 'http', []],
+    ['inventory-eu', 'http', []],
+    ['inventory-us', 'http', []],
+    ['inventory-asia', 'http', []],
+    ['crm', 'http', []],
+    ['shipping', 'http', []],
+    ['sms', 'http', ['erp', 'shipping']],
+    ['push', 'http', ['erp']],
+    ['analytics', 'batch', []],
   ])
   expect(routes).toEqual({
-    'order.placed': ['erp', 'confirmation-email', 'partner-webhook', 'analytics'],
-    'order.cancelled': ['erp', 'partner-webhook'],
+    'order.placed': targets.map(({ name }) => name),
+    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
   })
   for (const target of targets) await target.close()
 })
@@ -44,6 +58,13 @@ test('the variables the shipped file names are the ones it needs', async () => {
     'PARTNER_URL',
     'PARTNER_SECRET',
     'PARTNER_ALLOW_PRIVATE',
+    'INVENTORY_EU_URL',
+    'INVENTORY_US_URL',
+    'INVENTORY_ASIA_URL',
+    'CRM_URL',
+    'SHIPPING_URL',
+    'SMS_URL',
+    'PUSH_URL',
     'ANALYTICS_URL',
     'ALERT_URL',
   ])
@@ -53,7 +74,7 @@ test('the variables the shipped file names are the ones it needs', async () => {
     description: 'where the ERP takes orders',
   })
   expect(variables[5]).toMatchObject({ default: '' })
-  await expect(loadConfig({ path: demo, environment: {} })).rejects.toThrow(/has 6 mistakes:\n/)
+  await expect(loadConfig({ path: demo, environment: {} })).rejects.toThrow(/has 13 mistakes:\n/)
 })
 
 test('a webhook of the shipped file into the network needs the allow-list', async () => {

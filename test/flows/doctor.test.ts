@@ -90,6 +90,9 @@ test('the doctor needs no secrets of the configuration: it looks at the queues o
     'confirmation-email.dead',
     'partner-webhook',
     'partner-webhook.dead',
+    ...['inventory-eu', 'inventory-us', 'inventory-asia', 'crm', 'shipping', 'sms', 'push'].flatMap(
+      (name) => [name, `${name}.dead`],
+    ),
     'analytics',
     'analytics.dead',
   ])

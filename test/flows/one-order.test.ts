@@ -59,9 +59,15 @@ test('an order goes all the way, the email after the ERP, and what each answered
     erp: { status: 201, text: expect.stringContaining('erpNumber') },
     'confirmation-email': { status: 250 },
     'partner-webhook': { status: 200 },
+    'inventory-asia': { status: 200 },
+    shipping: { status: 200, value: { label: expect.stringMatching(/^LBL-/), days: '2' } },
     analytics: { status: expect.any(Number) },
   })
   const [call] = await callsOf(simulator, 'erp')
+  const [sms] = await callsOf(simulator, 'sms')
+  expect(new URLSearchParams(sms?.rawBody ?? '').get('Body')).toBe(
+    'Thank you! Order WEB-10042 arrives in 2 days.',
+  )
   const [mail] = await mailsOf(simulator)
   expect(mail?.subject).toContain('WEB-10042')
   expect(mail?.text).toMatch(/463,50\s€/)
@@ -98,7 +104,12 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
     listener.release(true)
   }
   expect(heard.orderwheel_outbox).toEqual([''])
-  expect(heard.orderwheel_jobs).toEqual(['erp,partner-webhook,analytics', 'confirmation-email'])
+  const [first, ...later] = heard.orderwheel_jobs ?? []
+  expect(first).toBe(
+    'erp,partner-webhook,inventory-eu,inventory-us,inventory-asia,crm,shipping,analytics',
+  )
+  const released = later.flatMap((names) => names.split(','))
+  expect(released.toSorted()).toEqual(['confirmation-email', 'push', 'sms'])
 })
 
 test('a storefront gets its answer while the ERP never gives one, and while it is down', async () => {

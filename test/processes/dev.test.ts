@@ -49,8 +49,15 @@ test('an order pasted from what npm start prints reaches every target, and is th
   expect(completed.deliveries.map(({ target, state }) => `${target} ${state}`)).toEqual([
     'analytics delivered',
     'confirmation-email delivered',
+    'crm delivered',
     'erp delivered',
+    'inventory-asia delivered',
+    'inventory-eu delivered',
+    'inventory-us delivered',
     'partner-webhook delivered',
+    'push delivered',
+    'shipping delivered',
+    'sms delivered',
   ])
   const pid = await serverPid()
 

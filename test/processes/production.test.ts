@@ -138,8 +138,15 @@ test('a worker calls only the targets it was given', async () => {
   expect(await deliveries()).toEqual([
     'analytics delivered',
     'confirmation-email queued',
+    'crm queued',
     'erp delivered',
+    'inventory-asia queued',
+    'inventory-eu queued',
+    'inventory-us queued',
     'partner-webhook queued',
+    'push queued',
+    'shipping queued',
+    'sms waiting',
   ])
   const misspelt = start(['worker', '--target', 'epr'])
   expect(await misspelt.ended).toBe(2)

@@ -46,15 +46,32 @@ test('the ERP never gives a number twice, whether it was restarted or not', asyn
 test('each target answers like the system it plays', async () => {
   const { url } = await startTestSimulator()
   const answers = new Map<string, unknown>()
-  for (const target of ['partner-webhook', 'inventory', 'receipt', 'analytics', 'loyalty']) {
+  for (const target of [
+    'partner-webhook',
+    'inventory-eu',
+    'receipt',
+    'analytics',
+    'crm',
+    'shipping',
+    'sms',
+    'push',
+    'loyalty',
+  ]) {
     const response = await fetch(`${url}/${target}`)
     answers.set(target, [response.status, await response.json()])
   }
   expect(Object.fromEntries(answers)).toEqual({
     'partner-webhook': [200, { received: true }],
-    inventory: [200, { reservation: numbered('RES'), reserved: true }],
+    'inventory-eu': [200, { reservation: numbered('RES'), reserved: true }],
     receipt: [201, { receiptNumber: numbered('REC') }],
     analytics: [202, { accepted: true }],
+    crm: [200, { customerId: numbered('CRM') }],
+    shipping: [
+      200,
+      { carrier: 'DHL', service: 'Paket', amount: 490, label: numbered('LBL'), days: 2 },
+    ],
+    sms: [201, { sid: expect.stringMatching(/^SM\d+$/) as string, status: 'queued' }],
+    push: [200, { name: expect.stringMatching(/^projects\/shop\/messages\/\d+$/) as string }],
     loyalty: [200, { ok: true }],
   })
 })

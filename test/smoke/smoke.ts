@@ -80,12 +80,20 @@ async function runChecks(): Promise<void> {
       erp: 201,
       'confirmation-email': 250,
       'partner-webhook': 200,
+      'inventory-eu': 200,
+      'inventory-us': 200,
+      'inventory-asia': 200,
+      crm: 200,
+      shipping: 200,
+      sms: 201,
+      // Nothing to tell: the order has no push token.
+      push: undefined,
       analytics: 202,
     })
   })
 
   await check('every target was told once, with an Idempotency-Key', async () => {
-    for (const target of ['erp', 'partner-webhook', 'analytics']) {
+    for (const target of ['erp', 'partner-webhook', 'inventory-eu', 'sms', 'analytics']) {
       const [call, ...more] = await callsOf(target)
       assert.equal(more.length, 0, target)
       assert.ok(call?.idempotencyKey, target)

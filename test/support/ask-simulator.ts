@@ -1,6 +1,7 @@
 import type { Simulator } from '#simulator/start-simulator.ts'
 
 export type RecordedCall = {
+  rawBody: string
   at: string
   path: string
   answered: number | null

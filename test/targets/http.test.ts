@@ -341,3 +341,24 @@ test('a slow call does not hold up the others of the target', async () => {
 function failToRead(): never {
   throw new Error('no number')
 }
+
+test('where there is nothing to tell, nothing is sent, unless an operator wrote it', async () => {
+  const sms = await startReceiver((response) => response.end())
+  const target = createTarget(
+    'sms',
+    http({ url: sms.url, when: ({ order }) => typeof order.customer.phone !== 'string' }),
+  )
+  expect(await target.call(exampleCall())).toEqual({
+    kind: 'delivered',
+    reason: 'nothing to tell: when says no',
+  })
+  expect(sms.received).toEqual([])
+  const edited = { body: 'written by hand', format: 'text' }
+  expect(await target.call(exampleCall({ edited }))).toMatchObject({ kind: 'delivered' })
+  expect(sms.received).toHaveLength(1)
+
+  const broken = createTarget('sms', http({ url: sms.url, when: () => 'yes' as never }))
+  expect(await broken.call(exampleCall())).toEqual(
+    giveUp('targets.sms.when must return true or false'),
+  )
+})
