@@ -37,6 +37,7 @@ export const problemCodes = [
   'internal-error',
   'database-unavailable',
   'too-many-unknown-keys',
+  'too-many-listeners',
   'not-ready',
   'shutting-down',
 ] as const

@@ -9,6 +9,7 @@ import { fillRetention, findRetentionMistakes } from './check-retention.ts'
 import { checkTarget, type CheckedTarget } from './check-target.ts'
 import type { Environment } from './fill-in-environment.ts'
 import { findAfterMistakes } from './find-after-mistakes.ts'
+import { findAttachMistakes } from './find-attach-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { suggestName } from './suggest-name.ts'
 
@@ -52,6 +53,7 @@ export function checkConfig(
       new Map(checked.map(({ name, after }) => [name, after])),
       isObject(routes) ? routes : {},
     ),
+    ...findAttachMistakes(checked),
     ...alertMistakes,
   ]
   if (mistakes.length > 0) {

@@ -6,6 +6,7 @@ import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { Target } from '#targets/target.ts'
+import { watchOrders } from '#orders/watch-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
 import { answerClientError } from './answer-client-error.ts'
@@ -32,6 +33,8 @@ import { addOpsOverviewRoutes } from './ops-overview-routes.ts'
 import { addOpsReplaysRoutes } from './ops-replays-routes.ts'
 import { addOpsTargetsRoutes } from './ops-targets-routes.ts'
 import { addOpsVerifyRoutes } from './ops-verify-routes.ts'
+import { createEventStreams } from './event-streams.ts'
+import { addOrderEventsRoute } from './order-events-route.ts'
 import { addOrderRoutes } from './order-routes.ts'
 import { parseJsonBody } from './parse-json-body.ts'
 import { addProblemRoutes } from './problem-routes.ts'
@@ -90,6 +93,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const orders = countOrders(app)
   await addSecureHeaders(app)
   await describeApi(app)
+  const listening = { watch: watchOrders({ db, log }), streams: createEventStreams(limits) }
+  addOrderEventsRoute(app, { ...listening, requires })
   addOrderRoutes(app, { db, writer, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })

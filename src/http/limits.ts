@@ -1,5 +1,5 @@
 /** What protects the process from those who send too much or too slowly. */
-export type HttpLimits = {
+export type HttpLimits = StreamLimits & {
   maxBodyBytes: number
   /** For a whole request, headers and body. */
   requestTimeoutSeconds: number
@@ -12,6 +12,18 @@ export type HttpLimits = {
   closeTimeoutSeconds: number
 }
 
+/** Of server-sent events. */
+export type StreamLimits = {
+  /** Listeners of one api process: a connection and some 20 KB each. */
+  maxListeners: number
+  /** Of one order: a page left open in many windows, or somebody who means harm. */
+  maxListenersPerOrder: number
+  /** How often a silent stream says that it is there; proxies close what is silent for 30 to 60 s. */
+  beatSeconds: number
+  /** After this a listener has to come back, and show its key again. */
+  maxStreamSeconds: number
+}
+
 export const httpLimits: HttpLimits = {
   maxBodyBytes: 256 * 1024,
   requestTimeoutSeconds: 15,
@@ -20,4 +32,8 @@ export const httpLimits: HttpLimits = {
   slowCheckSeconds: 1,
   // Platforms kill a process 15 s after they ask it to stop.
   closeTimeoutSeconds: 8,
+  maxListeners: 5_000,
+  maxListenersPerOrder: 50,
+  beatSeconds: 15,
+  maxStreamSeconds: 900,
 }

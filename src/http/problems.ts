@@ -37,6 +37,7 @@ export const problems = {
   'internal-error': [500, 'Something went wrong here'],
   'database-unavailable': [503, 'The database cannot be reached'],
   'too-many-unknown-keys': [503, 'The API key cannot be looked up now'],
+  'too-many-listeners': [503, 'This process takes no more listeners'],
   'not-ready': [503, 'This process is not ready'],
   'shutting-down': [503, 'This process is shutting down'],
 } as const satisfies Record<string, readonly [status: number, title: string]>

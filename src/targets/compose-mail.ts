@@ -1,9 +1,15 @@
 import MailComposer from 'nodemailer/lib/mail-composer'
 
+import type { MadeFile } from './outcome.ts'
 import type { Mailbox } from './parse-mailbox.ts'
 
 /** A mail ready to be sent: `source` is its whole text, headers included. */
-export type Mail = { envelope: { from: string; to: string[]; size: number }; source: Buffer }
+export type Mail = {
+  /** `<…@shop.example>` */
+  messageId: string
+  envelope: { from: string; to: string[]; size: number }
+  source: Buffer
+}
 
 /** nodemailer folds line breaks in names and subjects: nothing an order says becomes a header. */
 export async function composeMail(content: {
@@ -12,16 +18,23 @@ export async function composeMail(content: {
   subject: string
   text: string
   html: string
+  attached: readonly MadeFile[]
   idempotencyKey: string
 }): Promise<Mail> {
-  const { from, to, subject, text, html, idempotencyKey } = content
+  const { from, to, subject, text, html, attached, idempotencyKey } = content
+  const messageId = messageIdOf(idempotencyKey, from.address)
   const source = await new MailComposer({
     from: { name: from.name, address: from.address },
     to: { name: to.name, address: to.address },
     subject,
     text,
     html,
-    messageId: messageId(idempotencyKey, from.address),
+    messageId,
+    attachments: attached.map(({ name, contentType, bytes }) => ({
+      filename: name,
+      contentType,
+      content: Buffer.from(bytes),
+    })),
     // RFC 3834: out-of-office replies stay away.
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
@@ -30,11 +43,11 @@ export async function composeMail(content: {
     .compile()
     .build()
   const envelope = { from: from.address, to: [to.address], size: source.length }
-  return { envelope, source }
+  return { messageId, envelope, source }
 }
 
 /** The same for every attempt: a mailbox that gets it twice can tell. */
-function messageId(idempotencyKey: string, from: string): string {
+function messageIdOf(idempotencyKey: string, from: string): string {
   const host = from.slice(from.lastIndexOf('@') + 1)
   return `<${idempotencyKey.replaceAll(/[^A-Za-z0-9._-]/g, '-')}@${host}>`
 }

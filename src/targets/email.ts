@@ -7,7 +7,7 @@ import { describeOrder, isTimeZone } from './describe-order.ts'
 import { editedMail, type EditedMail, readMail, writeMailbox } from './edit-mail.ts'
 import { loadTemplate, type MailTemplate, renderTemplate } from './mail-template.ts'
 import { openSmtp } from './open-smtp.ts'
-import { giveUp, type Outcome } from './outcome.ts'
+import { giveUp, type MadeFile, type Outcome, tryAgain } from './outcome.ts'
 import { type Mailbox, parseMailbox } from './parse-mailbox.ts'
 import { messageOf, storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
@@ -23,6 +23,7 @@ import {
   type Told,
 } from './target-kind.ts'
 import { commonOptions, fillTargetOptions } from './target-options.ts'
+import type { Call } from './target.ts'
 
 const EmailOptions = Type.Object(
   {
@@ -33,6 +34,7 @@ const EmailOptions = Type.Object(
       Type.Union([Type.String(), Type.Unsafe<(told: Told) => string>({ type: 'function' })]),
     ),
     smtp: SmtpOptions,
+    attach: Type.Optional(Type.Array(Type.String())),
     timeZone: Type.Optional(Type.String()),
     ...commonOptions,
   },
@@ -47,6 +49,7 @@ type Options = Static<typeof EmailOptions>
  * - `from`: `Shop <orders@shop.example>`; its name is the shop's name in the mail.
  * - `to`: one address, or a function of the order; left out, the customer.
  * - `smtp`: `smtp://user:password@host:587`, `smtps://…:465`, or the parts.
+ * - `attach`: targets of `after` whose files go with the mail: `['receipt']`.
  * - `timeZone`: of the dates in the mail, `Europe/Berlin`; left out, UTC.
  */
 export type EmailOptions = FromEnvironment<Options>
@@ -75,10 +78,12 @@ export const emailKind = kindOfTarget({
       call: async (call): Promise<Outcome> => {
         const told = toldOf(call)
         const content = await writeContent(name, options, { template, told, edited: call.edited })
-        const mail =
-          content instanceof Error ? content : await writeMail(name, options, { told, content })
+        if (content instanceof Error) return giveUp(storableReason(content.message))
+        const attached = await readAttached(options, call)
+        if (attached instanceof Error) return tryAgain(storableReason(attached.message))
+        const mail = await writeMail(name, options, { told, content: { ...content, attached } })
         if (mail instanceof Error) return giveUp(storableReason(mail.message))
-        return explainMail(await sendMail(smtp, mail, call.signal))
+        return explainMail(await sendMail(smtp, mail, call.signal), mail)
       },
       address: `${smtp.server.host}:${smtp.server.port}`,
       editing: {
@@ -123,10 +128,21 @@ async function writeContent(
   }
 }
 
+/** An error: one is missing, because somebody skipped making it, say. It comes when that is replayed. */
+async function readAttached({ attach = [] }: Options, { file }: Call): Promise<MadeFile[] | Error> {
+  const files: MadeFile[] = []
+  for (const target of attach) {
+    const made = await file(target)
+    if (!made) return new Error(`not sent: ${target} has made no file of this order`)
+    files.push(made)
+  }
+  return files
+}
+
 async function writeMail(
   name: string,
   options: Options,
-  { told, content }: { told: Told; content: Content },
+  { told, content }: { told: Told; content: Content & { attached: MadeFile[] } },
 ): Promise<Mail | Error> {
   const from = parseMailbox(options.from)
   if (!from) return new Error(`targets.${name}.from is no address`)

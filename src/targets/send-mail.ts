@@ -36,10 +36,13 @@ function isOver(exchange: MailExchange): boolean {
 }
 
 /** What it means for the delivery. Reasons leave out the reply: servers repeat the recipient's address in it. */
-export function explainMail(exchange: MailExchange): Outcome {
+export function explainMail(
+  exchange: MailExchange,
+  { messageId }: Pick<Mail, 'messageId'>,
+): Outcome {
   if (exchange.kind === 'refused') return explainRefusal(exchange)
   if (exchange.kind === 'accepted') {
-    const answer = { status: statusOf(exchange.reply), text: exchange.reply }
+    const answer = { status: statusOf(exchange.reply), text: exchange.reply, value: { messageId } }
     return delivered(keepAnswer(answer, 'delivered'))
   }
   // nodemailer's own words would repeat the address.

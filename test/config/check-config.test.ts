@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { checkConfig } from '#config/check-config.ts'
-import { custom, defineConfig, email, env, http, webhook } from '#config/index.ts'
+import { custom, defineConfig, email, env, http, receipt, webhook } from '#config/index.ts'
 import { circuitDefaults, targetDefaults } from '#targets/target.ts'
 
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -318,6 +318,23 @@ test('no targets and no routes are two mistakes', () => {
 function check(definition: unknown, environment = {}, directory = '/') {
   return checkConfig(definition, { file: 'shop.config.ts', environment, directory })
 }
+
+test('a mail attaches only what is made before it, by a target that makes files', () => {
+  const mail = (after: string[], attach: string[]) =>
+    email({ template: 'order-confirmation', from: 'a@b.example', smtp: 'smtp://m', after, attach })
+  const targets = {
+    receipt: receipt({ seller: { name: 'Shop' } }),
+    label: custom(async () => {}),
+    erp: http({ url: 'http://erp' }),
+    mail: mail(['receipt', 'label'], ['receipt', 'label']),
+    early: mail([], ['receipt']),
+    wrong: mail(['erp'], ['erp']),
+  }
+  expect(mistakesOf({ targets, routes: {} })).toEqual([
+    'targets.early.attach: attaches what receipt makes without waiting for it: add receipt to after',
+    'targets.wrong.attach: attaches what erp makes, but http() makes no files; receipt() and custom() do',
+  ])
+})
 
 function mistakesOf(definition: unknown, environment = {}, directory = '/'): string[] {
   try {

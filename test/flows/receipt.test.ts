@@ -1,14 +1,17 @@
 import type { FastifyInstance } from 'fastify'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { createLog } from '#base/log.ts'
 import { forgetPerson } from '#forget/forget-person.ts'
 import { buildApp } from '#http/build-app.ts'
 import { createKey } from '#keys/create-key.ts'
+import { startSimulator } from '#simulator/start-simulator.ts'
+import { email } from '#targets/email.ts'
 import { receipt } from '#targets/receipt/receipt.ts'
 import { giveUp, tryAgain, type Outcome } from '#targets/outcome.ts'
 import type { Target } from '#targets/target.ts'
 
+import { mailsOf } from '../support/ask-simulator.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 import { createTarget } from '../targets/support/create-target.ts'
 import { readPdf } from '../targets/support/read-pdf.ts'
@@ -16,6 +19,7 @@ import { readPdf } from '../targets/support/read-pdf.ts'
 let shop: TestShop
 let app: FastifyInstance
 let key = ''
+const log = createLog('test', 'silent')
 afterEach(async () => {
   await app.close()
   await shop.close()
@@ -27,7 +31,7 @@ async function openShop(targets: Target[], told: Record<string, string[]> = rout
   shop = await openTestShop(targets, told)
   app = await buildApp({
     ...shop,
-    log: createLog('test', 'silent'),
+    log,
     outboxChanged: () => {},
     production: false,
     targets,
@@ -81,6 +85,37 @@ test('a receipt is not there yet, then it is, and whoever has it already is told
     expect(again.headers.etag).toBe(tag)
   }
   expect((await get(orderId, { 'if-none-match': `"${'0'.repeat(64)}"` })).statusCode).toBe(200)
+})
+
+test('the buyer gets the receipt with the confirmation, the one that can be downloaded', async () => {
+  const simulator = await startSimulator({ port: 0, smtpPort: 0, speed: 1_000, log })
+  onTestFinished(() => simulator.stop())
+  const mail = email({
+    template: 'order-confirmation',
+    from: 'Demo Shop <orders@shop.example>',
+    smtp: simulator.smtpUrl,
+    after: ['receipt'],
+    attach: ['receipt'],
+  })
+  await openShop([createTarget('confirmation-email', mail), receiptTarget()], {
+    'order.placed': ['confirmation-email', 'receipt'],
+  })
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+
+  const { headers, rawPayload } = await get(orderId)
+  const [sent, ...more] = await mailsOf(simulator)
+  expect(more).toEqual([])
+  expect(sent?.subject).toMatch(/^Bestellbestätigung WEB-/)
+  const [, filename] = /filename="(.*)"/.exec(String(headers['content-disposition'])) ?? []
+  expect(sent?.attachments).toEqual([
+    { filename, contentType: 'application/pdf', bytes: rawPayload.length },
+  ])
+  const attempts = await shop.attempts(orderId)
+  expect(attempts.map(({ target, answer }) => [target, answer])).toMatchObject([
+    ['receipt', { value: { pages: 1, bytes: rawPayload.length } }],
+    ['confirmation-email', { status: 250, value: { messageId: expect.stringMatching(/^<.*>$/) } }],
+  ])
 })
 
 test('the receipt of a cancelled order says so, in place of the former', async () => {

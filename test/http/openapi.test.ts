@@ -45,6 +45,7 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
   expect(document.openapi).toBe('3.1.0')
   const paths = Object.keys(document.paths)
   expect(paths.filter((path) => !path.startsWith('/ops/'))).toEqual([
+    '/orders/{id}/events',
     '/orders',
     '/orders/{id}',
     '/orders/{id}/cancellation',

@@ -16,7 +16,13 @@ export async function callsOf(simulator: Simulator, target: string): Promise<Rec
   return (await response.json()) as RecordedCall[]
 }
 
-export type RecordedMail = { to: string; subject: string; text: string; receivedAt: string }
+export type RecordedMail = {
+  to: string
+  subject: string
+  text: string
+  receivedAt: string
+  attachments: { filename: string; contentType: string; bytes: number }[]
+}
 
 export async function mailsOf(simulator: Simulator): Promise<RecordedMail[]> {
   return (await (await fetch(`${simulator.url}/mailbox`)).json()) as RecordedMail[]

@@ -17,7 +17,11 @@ test('the customer gets a confirmation in German, with amounts and dates as Germ
   const call = exampleCall()
   expect(await confirmation(server.url).call(call)).toEqual({
     kind: 'delivered',
-    answer: { status: 250, text: expect.stringContaining('2.0.0 kept') as string },
+    answer: {
+      status: 250,
+      text: expect.stringContaining('2.0.0 kept') as string,
+      value: { messageId: '<0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02-erp@shop.example>' },
+    },
   })
   const [mail] = server.mails
   expect(mail?.subject).toBe('Bestellbestätigung WEB-10042')
@@ -95,6 +99,44 @@ test('what an order says is text in the mail, never markup and never a header', 
   expect(html).toContain('&lt;i&gt;: &#34;&amp;')
   expect(html).toMatch(/first &lt;b&gt;line&lt;\/b&gt;<br ?\/>\nsecond/)
   expect(html).not.toMatch(/<script|<b>|<i>/)
+})
+
+test('a mail takes along what targets before it made, also when an operator wrote it anew', async () => {
+  const server = await startMailServer()
+  const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
+  const bytes = Uint8Array.from({ length: 100_000 }, (_, n) => (n * 7) % 251)
+  const made = { name: 'receipt-WEB-10042.pdf', contentType: 'application/pdf', bytes }
+  const file = async (name: string) => (name === 'receipt' ? made : undefined)
+  const edited = { to: 'ada@example.com', subject: 'S', text: 'T', html: '<p>T</p>' }
+  await target.call(exampleCall({ file }))
+  await target.call(exampleCall({ file, edited }))
+  expect(server.mails.map(({ subject }) => subject)).toEqual(['Bestellbestätigung WEB-10042', 'S'])
+  for (const { attachments, text } of server.mails) {
+    expect(text).not.toBe('')
+    expect(attachments).toMatchObject([
+      { filename: 'receipt-WEB-10042.pdf', contentType: 'application/pdf', size: 100_000 },
+    ])
+    expect(attachments[0]?.content.equals(bytes)).toBe(true)
+  }
+})
+
+test('a mail whose attachment is not there waits, and nothing is sent', async () => {
+  const server = await startMailServer()
+  const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
+  expect(await target.call(exampleCall())).toEqual({
+    kind: 'try-again',
+    reason: 'not sent: receipt has made no file of this order',
+  })
+  expect(server.mails).toEqual([])
+})
+
+test('a mail that is larger with its attachment than the server takes is given up', async () => {
+  const server = await startMailServer({ size: 50_000 })
+  const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
+  const bytes = new Uint8Array(100_000)
+  const file = async () => ({ name: 'r.pdf', contentType: 'application/pdf', bytes })
+  expect(await target.call(exampleCall({ file }))).toMatchObject({ kind: 'give-up' })
+  expect(server.mails).toEqual([])
 })
 
 test('every attempt has the same Message-ID', async () => {

@@ -1,0 +1,98 @@
+import type { DeliveryState } from '#database/tables.ts'
+
+import { deliveryFacts, deliveryToldAt } from './delivery-facts.ts'
+import { messageFacts, messageToldAt } from './message-facts.ts'
+import { orderState, type OrderState } from './order-state.ts'
+import type { WatchedOrder } from './read-watched.ts'
+import type { ToldProgress } from './told-progress.ts'
+
+/** `at`: ISO 8601, when it happened, or was seen where nobody wrote down when. */
+export type OrderChange =
+  | { event: 'order'; state: OrderState; at: string }
+  | {
+      event: 'delivery'
+      target: string
+      message: { id: string; kind: string }
+      state: DeliveryState
+      /** How often it was tried so far. */
+      attempt: number
+      /** Why that attempt failed. */
+      reason: string | null
+      at: string
+    }
+
+/** Something that a listener was not told yet. */
+export type Fact = {
+  /** Milliseconds. */
+  at: number
+  /** Of what happened at the same time: a message counts as relayed once its deliveries are known. */
+  rank: 0 | 1 | 2
+  /** Notes it as told. */
+  tell: () => void
+  /** Absent: it shows in the order's state only. */
+  change?: Omit<Extract<OrderChange, { event: 'delivery' }>, 'at'>
+}
+
+/**
+ * What `told` lacks of what happened to an order, in time order, each followed by the order's state when that is
+ * another now. `told` is brought up to each change as it is given: whoever stops in between goes on from there.
+ */
+export function* orderChanges(order: WatchedOrder, told: ToldProgress): Generator<OrderChange> {
+  let at = toldUntil(order, told)
+  yield* stateChange(order, told, at)
+  for (const fact of factsOf(order, told)) {
+    at = Math.max(at, fact.at)
+    fact.tell()
+    if (fact.change) yield { ...fact.change, at: new Date(at).toISOString() }
+    yield* stateChange(order, told, at)
+  }
+}
+
+/** When the last of what was told happened: whoever was told of it may not have been told what it came to. */
+function toldUntil(order: WatchedOrder, told: ToldProgress): number {
+  const times = [
+    ...order.messages.map((message) => messageToldAt(message, told)),
+    ...order.deliveries.map((delivery) => deliveryToldAt(delivery, told)),
+  ]
+  return Math.max(Date.parse(order.receivedAt), ...times)
+}
+
+function factsOf(order: WatchedOrder, told: ToldProgress): Fact[] {
+  const facts = [
+    ...order.messages.flatMap((message) => messageFacts(message, told)),
+    ...order.deliveries.flatMap((delivery) => deliveryFacts(delivery, order, told)),
+  ]
+  return facts.toSorted((one, other) => one.at - other.at || one.rank - other.rank)
+}
+
+function* stateChange(order: WatchedOrder, told: ToldProgress, at: number): Generator<OrderChange> {
+  const state = stateAsTold(order, told)
+  if (state === told.state) return
+  told.state = state
+  yield { event: 'order', state, at: new Date(at).toISOString() }
+}
+
+/** The order's state to somebody who knows no more than this. */
+function stateAsTold(order: WatchedOrder, told: ToldProgress): OrderState {
+  const messages = order.messages.flatMap(({ key, kind }) => {
+    const progress = told.messages.get(key)
+    return progress ? [{ kind, progress }] : []
+  })
+  return orderState({
+    unrelayed: messages
+      .filter(({ progress }) => progress !== 'relayed')
+      .map(({ kind, progress }) => ({ kind, refused: progress === 'refused' })),
+    relayed: messages.filter(({ progress }) => progress === 'relayed'),
+    deliveries: order.deliveries.flatMap(({ key }) => told.deliveries.get(key) ?? []),
+    historyDropped: order.historyDropped && order.messages.length === 0,
+  })
+}
+
+/** Whether nothing more will happen to an order that is in this state, unless somebody makes it happen. */
+export function isOver(order: WatchedOrder, state: OrderState | undefined): boolean {
+  return (
+    (state === 'completed' || state === 'cancelled' || state === 'payment-declined') &&
+    order.messages.every(({ relayedAt }) => relayedAt !== null) &&
+    order.deliveries.every(({ settledAt }) => settledAt !== null)
+  )
+}
