@@ -4,6 +4,7 @@ import type { Scenario } from '../scenario.ts'
 
 // The order of the speed table; one that is not named here comes last.
 const order = [
+  'checkout',
   'intake',
   'relay',
   'deliver',
