@@ -1029,6 +1029,20 @@ comment on column orderwheel.order_files.made_at is 'When its delivery was settl
 comment on constraint order_files_order_id_fkey on orderwheel.order_files is 'A file goes with its order.';
 comment on constraint order_files_pkey on orderwheel.order_files is 'One file of an order and target.';
 
+create table orderwheel.link_keys (
+  purpose text not null,
+  key     bytea not null,
+  made_at timestamp with time zone not null default now(),
+  constraint link_keys_pkey PRIMARY KEY (purpose),
+  constraint link_keys_key_check CHECK ((octet_length(key) = 32)),
+  constraint link_keys_purpose_check CHECK ((purpose = 'status'::text))
+);
+comment on table orderwheel.link_keys is 'The secret key that signs the links buyers get (links.status of an order). Write another key and restart the api processes, and every link that was given out is void.';
+comment on column orderwheel.link_keys.purpose is 'What is signed with it.';
+comment on column orderwheel.link_keys.key is 'Random. Whoever knows it can make the link of any order whose id they know.';
+comment on column orderwheel.link_keys.made_at is 'When it was made.';
+comment on constraint link_keys_pkey on orderwheel.link_keys is 'One key for a purpose.';
+
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone
  LANGUAGE sql

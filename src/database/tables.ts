@@ -218,6 +218,11 @@ export type Tables = {
     owned_since: Generated<Date>
     owned_by: string
   }
+  'orderwheel.link_keys': {
+    purpose: 'status'
+    key: Buffer
+    made_at: Generated<Date>
+  }
   'orderwheel.forgettings': {
     id: Generated<string>
     requested_by: string

@@ -6,6 +6,7 @@ import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { Target } from '#targets/target.ts'
+import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 
@@ -43,6 +44,7 @@ import { refuseUnmet } from './refuse-unmet.ts'
 import { addRequestFields } from './request-fields.ts'
 import { addRequestLog } from './request-log.ts'
 import { addSecureHeaders } from './secure-headers.ts'
+import { addStatusRoutes } from './status-routes.ts'
 import { serveDocs } from './serve-docs.ts'
 
 export type AppOptions = {
@@ -94,8 +96,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   const listening = { watch: watchOrders({ db, log }), streams: createEventStreams(limits) }
+  const links = createStatusLinks(pool)
   addOrderEventsRoute(app, { ...listening, requires })
-  addOrderRoutes(app, { db, writer, requires })
+  addStatusRoutes(app, { ...listening, links })
+  addOrderRoutes(app, { db, writer, links, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })

@@ -10,9 +10,17 @@ const time = Type.String({ format: 'date-time' })
 const uuid = Type.String({ format: 'uuid' })
 const nullableText = orNull({ type: 'string' })
 const nullableTime = orNull({ type: 'string', format: 'date-time' })
-const Links = Type.Object({ self: Type.String() })
+const Links = Type.Object({
+  self: Type.String(),
+  status: Type.Optional(
+    Type.String({
+      description: 'A page for the buyer. Whoever has this link may see it; nobody can guess it.',
+    }),
+  ),
+})
 
 const orderId = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
+const statusExample = '/status/AZnHsnpVewqKPj8cXOC39Kx0mC5yQ2b8pVtGzLr3o4w'
 
 /** The 202 of POST /orders. */
 const PlacedOrder = Type.Object(
@@ -22,7 +30,10 @@ const PlacedOrder = Type.Object(
     state: Type.Unsafe<'received'>({ type: 'string', enum: ['received'] }),
     links: Links,
   },
-  { $id: 'PlacedOrder', examples: [placedAnswer({ id: orderId, externalId: 'WEB-10042' })] },
+  {
+    $id: 'PlacedOrder',
+    examples: [placedAnswer({ id: orderId, externalId: 'WEB-10042', status: statusExample })],
+  },
 )
 
 export type PlacedOrder = Static<typeof PlacedOrder>
@@ -94,11 +105,13 @@ export const orderSchemas = [
   { $id: 'OrderReport', ...OrderAnswer },
 ]
 
-export function placedAnswer({ id, externalId }: { id: string; externalId: string }) {
-  return { id, externalId, state: 'received', links: { self: orderPath(id) } }
+type Placed = { id: string; externalId: string; status: string | undefined }
+
+export function placedAnswer({ id, externalId, status }: Placed) {
+  return { id, externalId, state: 'received', links: linksOf(id, status) }
 }
 
-export function orderAnswer(report: Report) {
+export function orderAnswer(report: Report, status: string | undefined) {
   const deliveries = report.deliveries.map((delivery) => ({
     ...delivery,
     attempts: delivery.attempts.map(({ answer, ...attempt }) => ({
@@ -106,13 +119,17 @@ export function orderAnswer(report: Report) {
       answer: withoutHeaders(answer),
     })),
   }))
-  return { ...report, deliveries, links: { self: orderPath(report.id) } }
+  return { ...report, deliveries, links: linksOf(report.id, status) }
 }
 
 /** They are for operators: a storefront need not know what software is inside. */
 function withoutHeaders(answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null) return answer
   return { ...answer, headers: undefined }
+}
+
+function linksOf(id: string, status: string | undefined) {
+  return { self: orderPath(id), ...(status !== undefined && { status }) }
 }
 
 export function orderPath(id: string): string {

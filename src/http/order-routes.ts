@@ -6,6 +6,7 @@ import type { Db } from '#database/open-database.ts'
 import { Order } from '#messages/order.ts'
 import type { OrderWriter } from '#orders/place-order.ts'
 import { readOrder, type OrderReport } from '#orders/read-order.ts'
+import type { StatusLinks } from '#orders/status-links.ts'
 
 import type { createAuthenticator } from './authenticate.ts'
 import { problemAnswers, rateLimitHeaders, usualProblems } from './describe-answers.ts'
@@ -17,11 +18,15 @@ import { refuseOversizedOrder } from './refuse-oversized.ts'
 type OrderRoutes = {
   db: Db
   writer: OrderWriter
+  links: StatusLinks
   requires: ReturnType<typeof createAuthenticator>
 }
 
 /** POST /orders, GET /orders/{id}, GET /orders?externalId=. */
-export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: OrderRoutes): void {
+export function addOrderRoutes(
+  app: FastifyInstance,
+  { db, writer, links, requires }: OrderRoutes,
+): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
   routes.route({
@@ -30,7 +35,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: [requires('orders:write'), checkIdempotencyKey],
     preValidation: refuseOversizedOrder,
     schema: postOrderSchema,
-    handler: createPostOrder(writer),
+    handler: createPostOrder(writer, links),
   })
 
   routes.route({
@@ -39,7 +44,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: requires('orders:read'),
     schema: getOrderSchema,
     async handler(request) {
-      return answer(await readOrder(db, request.params))
+      return answer(links, await readOrder(db, request.params))
     },
   })
 
@@ -49,14 +54,14 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: requires('orders:read'),
     schema: findOrderSchema,
     async handler(request) {
-      return answer(await readOrder(db, request.query))
+      return answer(links, await readOrder(db, request.query))
     },
   })
 }
 
-function answer(report: OrderReport | undefined) {
+async function answer(links: StatusLinks, report: OrderReport | undefined) {
   if (!report) throw new HttpProblem('order-not-found')
-  return orderAnswer(report)
+  return orderAnswer(report, await links.pathOf(report.id))
 }
 
 const described = { tags: ['orders'], security: [{ apiKey: [] }] }

@@ -6,6 +6,7 @@ import type { Order } from '#messages/order.ts'
 import { canonicalJson } from '#orders/canonical-json.ts'
 import { brokenRules } from '#orders/order-rules.ts'
 import type { OrderWriter, Placed } from '#orders/place-order.ts'
+import type { StatusLinks } from '#orders/status-links.ts'
 
 import { HttpProblem } from './http-problem.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
@@ -17,7 +18,7 @@ export async function checkIdempotencyKey(request: FastifyRequest) {
 }
 
 /** Answers POST /orders once the order is on disk. */
-export function createPostOrder(writer: OrderWriter) {
+export function createPostOrder(writer: OrderWriter, links: StatusLinks) {
   return async function postOrder(
     request: FastifyRequest<{ Body: Order }>,
     reply: FastifyReply,
@@ -40,7 +41,8 @@ export function createPostOrder(writer: OrderWriter) {
       .header('location', orderPath(id))
       .header('content-type', 'application/json; charset=utf-8')
     if (placed.kind === 'replayed') void reply.header('idempotent-replayed', 'true')
-    return JSON.stringify(placedAnswer({ id, externalId: order.externalId }))
+    const status = await links.pathOf(id)
+    return JSON.stringify(placedAnswer({ id, externalId: order.externalId, status }))
   }
 }
 

@@ -46,6 +46,8 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
   const paths = Object.keys(document.paths)
   expect(paths.filter((path) => !path.startsWith('/ops/'))).toEqual([
     '/orders/{id}/events',
+    '/status/{token}',
+    '/status/{token}/events',
     '/orders',
     '/orders/{id}',
     '/orders/{id}/cancellation',
