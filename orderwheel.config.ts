@@ -4,6 +4,7 @@ import {
   email,
   env,
   http,
+  receipt,
   textAt,
   webhook,
   type EnvironmentReference,
@@ -42,9 +43,18 @@ export default defineConfig({
       }),
     }),
 
-    // The customer hears of an order only when the ERP has it.
+    // A PDF that is kept with the order: GET /orders/{id}/receipt. A cancelled order's says so.
+    receipt: receipt({
+      withdrawWhenCancelled: true,
+      seller: { name: 'Demo Shop', lines: ['Marktplatz 7', '10178 Berlin'], taxId: 'DE123456789' },
+      footer: { en: 'Thank you for your order.', de: 'Vielen Dank für Ihre Bestellung.' },
+      timeZone: 'Europe/Berlin',
+    }),
+
+    // The customer hears of an order only when the ERP has it, and gets the receipt along.
     'confirmation-email': email({
-      after: ['erp'],
+      after: ['erp', 'receipt'],
+      attach: ['receipt'],
       withdrawWhenCancelled: true,
       template: 'order-confirmation',
       from: env('EMAIL_FROM', { description: 'sender: Shop <orders@shop.example>' }),
@@ -150,6 +160,7 @@ export default defineConfig({
   routes: {
     'order.placed': [
       'erp',
+      'receipt',
       'confirmation-email',
       'partner-webhook',
       'inventory-eu',
@@ -161,7 +172,14 @@ export default defineConfig({
       'push',
       'analytics',
     ],
-    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
+    'order.cancelled': [
+      'erp',
+      'receipt',
+      'partner-webhook',
+      'inventory-eu',
+      'inventory-us',
+      'inventory-asia',
+    ],
   },
 
   // Somebody is told when an order would be lost, a target makes dead letters, or nothing moves.

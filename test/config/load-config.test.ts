@@ -27,11 +27,12 @@ const demoEnvironment = {
   ANALYTICS_URL: 'http://127.0.0.1:3900/analytics',
 }
 
-test('the shipped file is the demo store: all that a checkout hands over, the email after the ERP', async () => {
+test('the shipped file is the demo store: all that a checkout hands over, the email after the ERP and the receipt', async () => {
   const { targets, routes } = await loadConfig({ path: demo, environment: demoEnvironment })
   expect(targets.map(({ name, kind, after }) => [name, kind, after])).toEqual([
     ['erp', 'http', []],
-    ['confirmation-email', 'email', ['erp']],
+    ['receipt', 'receipt', []],
+    ['confirmation-email', 'email', ['erp', 'receipt']],
     ['partner-webhook', 'webhook', []],
     ['inventory-eu', 'http', []],
     ['inventory-us', 'http', []],
@@ -44,7 +45,14 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
   ])
   expect(routes).toEqual({
     'order.placed': targets.map(({ name }) => name),
-    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
+    'order.cancelled': [
+      'erp',
+      'receipt',
+      'partner-webhook',
+      'inventory-eu',
+      'inventory-us',
+      'inventory-asia',
+    ],
   })
   for (const target of targets) await target.close()
 })

@@ -24,7 +24,7 @@ import {
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 const installed = findPgBouncer()
-const targets = ['analytics', 'confirmation-email', 'erp', 'partner-webhook']
+const targets = ['analytics', 'confirmation-email', 'erp', 'partner-webhook', 'receipt']
 
 let simulator: Simulator
 let database: TestDatabase

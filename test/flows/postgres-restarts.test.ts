@@ -74,7 +74,7 @@ test(
     )
     const all = (target: string) => ({ target, state: 'delivered', count: orders })
     expect(states.rows).toEqual(
-      ['analytics', 'confirmation-email', 'erp', 'partner-webhook'].map(all),
+      ['analytics', 'confirmation-email', 'erp', 'partner-webhook', 'receipt'].map(all),
     )
     const told = (await callsOf(simulator, 'erp')).map((call) => call.path)
     expect(new Set(told).size).toBe(orders)
