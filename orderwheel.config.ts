@@ -1,9 +1,12 @@
 import {
+  approved,
   batch,
+  declined,
   defineConfig,
   email,
   env,
   http,
+  httpPayment,
   receipt,
   textAt,
   webhook,
@@ -181,6 +184,37 @@ export default defineConfig({
       'inventory-asia',
     ],
   },
+
+  // Only this, the order's validation and its record are waited for by a buyer. Orders with a payment.token are charged
+  // here; what was charged is given back by the target `payment` when such an order is cancelled.
+  payment: httpPayment({
+    url: env('PAYMENT_URL', { description: 'the payment gateway' }),
+    path: '/charges',
+    headers: {
+      authorization: env('PAYMENT_KEY', {
+        description: 'its secret key',
+        format: (key) => `Bearer ${key}`,
+      }),
+    },
+    body: ({ token, amount, currency, order }) => ({
+      token,
+      amount,
+      currency,
+      capture: true,
+      description: order.externalId,
+    }),
+    answer: ({ status, json }) => {
+      if (status === 201) return approved(textAt(json(), '/id') ?? '')
+      if (status === 402)
+        return declined(
+          textAt(json(), '/error/message') ?? 'declined',
+          textAt(json(), '/error/code'),
+        )
+      return undefined
+    },
+    refund: ({ reference, amount, http }) =>
+      http({ url: '/refunds', body: { charge: reference, amount } }),
+  }),
 
   // Somebody is told when an order would be lost, a target makes dead letters, or nothing moves.
   alerts: {

@@ -9,6 +9,8 @@ import type { Target } from '#targets/target.ts'
 import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
+import { createPaidOrders } from '#payments/place-paid-order.ts'
+import type { PaymentGateway } from '#targets/payment-gateway.ts'
 
 import { answerClientError } from './answer-client-error.ts'
 import { answerError, plainJson } from './answer-error.ts'
@@ -56,6 +58,8 @@ export type AppOptions = {
   /** Of the configuration: for requests that operators correct, and receipts. Default none. */
   targets?: readonly Target[]
   routes?: Routes
+  /** Charges orders that come with a token. Null: such orders are refused. */
+  payment?: PaymentGateway | null
   /** Called after each commit that wrote orders or messages; must not throw. */
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
@@ -77,10 +81,14 @@ export type AppOptions = {
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
   const { targets = [], routes = {}, metricsToken, deployment = onlyDeployment } = options
+  const { payment: gateway } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
   const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
+  const placePaid = gateway
+    ? createPaidOrders({ pool, db, gateway, log, outboxChanged })
+    : undefined
   const requires = createAuthenticator({
     findApiKey: createApiKeyFinder(pool, { now }),
     limitRate: createRateLimiter(now),
@@ -99,7 +107,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const links = createStatusLinks(pool)
   addOrderEventsRoute(app, { ...listening, requires })
   addStatusRoutes(app, { ...listening, links })
-  addOrderRoutes(app, { db, writer, links, requires })
+  addOrderRoutes(app, { db, writer, placePaid, links, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })

@@ -1,9 +1,11 @@
 import { Type, type Static } from 'typebox'
 
 import type { DeliveryState } from '#database/tables.ts'
+import { paymentModes } from '#messages/charged-payment.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { Order } from '#messages/order.ts'
 import { orderStates, type OrderState } from '#orders/order-state.ts'
+import { paymentStatuses, type PaymentReport } from '#orders/payment-status.ts'
 import type { OrderReport as Report } from '#orders/read-order.ts'
 
 const time = Type.String({ format: 'date-time' })
@@ -22,18 +24,51 @@ const Links = Type.Object({
 const orderId = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
 const statusExample = '/status/AZnHsnpVewqKPj8cXOC39Kx0mC5yQ2b8pVtGzLr3o4w'
 
+type PlacedState = Extract<OrderState, 'received' | 'awaiting-payment'>
+
 /** The 202 of POST /orders. */
 const PlacedOrder = Type.Object(
   {
     id: uuid,
     externalId: Type.String(),
-    state: Type.Unsafe<'received'>({ type: 'string', enum: ['received'] }),
+    state: Type.Unsafe<PlacedState>({ type: 'string', enum: ['received', 'awaiting-payment'] }),
     links: Links,
   },
   {
     $id: 'PlacedOrder',
-    examples: [placedAnswer({ id: orderId, externalId: 'WEB-10042', status: statusExample })],
+    examples: [
+      placedAnswer({
+        id: orderId,
+        externalId: 'WEB-10042',
+        state: 'received',
+        status: statusExample,
+      }),
+    ],
   },
+)
+
+/** What was charged here, as `payment` of the order and with what became of it. */
+const chargedPayment = {
+  provider: Type.String(),
+  reference: nullableText,
+  mode: Type.String({ enum: [...paymentModes] }),
+}
+
+/** The order as it is kept: of a payment that was made here, without its token. */
+const StoredOrder = Type.Object(
+  {
+    ...Order.properties,
+    payment: Type.Unsafe<Order['payment']>({
+      anyOf: [
+        Order.properties.payment,
+        Type.Object({
+          status: Type.String({ enum: ['pending', 'authorized', 'captured', 'declined'] }),
+          ...chargedPayment,
+        }),
+      ],
+    }),
+  },
+  { $id: 'StoredOrder', additionalProperties: false },
 )
 
 export type PlacedOrder = Static<typeof PlacedOrder>
@@ -44,7 +79,21 @@ const OrderAnswer = Type.Object({
   externalId: Type.String(),
   state: Type.Unsafe<OrderState>({ type: 'string', enum: [...orderStates] }),
   receivedAt: time,
-  order: Type.Unsafe<Order>({ $ref: 'Order#' }),
+  order: Type.Unsafe<Order>({ $ref: 'StoredOrder#' }),
+  payment: Type.Unsafe<PaymentReport | null>({
+    description: 'The payment that was made here (payment.token); null when it was made elsewhere.',
+    anyOf: [
+      Type.Object({
+        status: Type.String({ enum: [...paymentStatuses] }),
+        ...chargedPayment,
+        reason: nullableText,
+        declineCode: nullableText,
+        attempts: Type.Integer({ description: 'How often the gateway was asked.' }),
+        settledAt: nullableTime,
+      }),
+      { type: 'null' },
+    ],
+  }),
   messages: Type.Array(
     Type.Object({
       id: uuid,
@@ -101,14 +150,15 @@ export type OrderReport = Static<typeof OrderAnswer>
 /** Named in the OpenAPI file, so that generated clients have names for them, too. */
 export const orderSchemas = [
   { $id: 'Order', ...Order, examples: [exampleOrder('WEB-10042')] },
+  StoredOrder,
   PlacedOrder,
   { $id: 'OrderReport', ...OrderAnswer },
 ]
 
-type Placed = { id: string; externalId: string; status: string | undefined }
+type Placed = { id: string; externalId: string; state: PlacedState; status: string | undefined }
 
-export function placedAnswer({ id, externalId, status }: Placed) {
-  return { id, externalId, state: 'received', links: linksOf(id, status) }
+export function placedAnswer({ id, externalId, state, status }: Placed) {
+  return { id, externalId, state, links: linksOf(id, status) }
 }
 
 export function orderAnswer(report: Report, status: string | undefined) {

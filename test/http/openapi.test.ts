@@ -85,7 +85,7 @@ test('the OpenAPI file names the key, the headers and every answer of placing an
     expect.objectContaining({ name: 'Idempotency-Key', in: 'header', required: true }),
   )
   expect(Object.keys(post?.responses ?? {})).toEqual(
-    '202 400 401 403 408 409 413 415 422 429 500 503'.split(' '),
+    '202 400 401 402 403 408 409 413 415 422 429 500 503'.split(' '),
   )
 })
 

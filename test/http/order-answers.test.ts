@@ -21,6 +21,7 @@ test('the storefront sees what a target answered, without the headers that are f
       receivedAt: '',
       order: exampleOrder('WEB-1'),
       messages: [],
+      payment: null,
       deliveries: [
         {
           target: 'erp',
