@@ -1,9 +1,13 @@
 import {
+  approved,
   batch,
+  declined,
   defineConfig,
   email,
   env,
   http,
+  httpPayment,
+  receipt,
   textAt,
   webhook,
   type EnvironmentReference,
@@ -42,9 +46,18 @@ export default defineConfig({
       }),
     }),
 
-    // The customer hears of an order only when the ERP has it.
+    // A PDF that is kept with the order: GET /orders/{id}/receipt. A cancelled order's says so.
+    receipt: receipt({
+      withdrawWhenCancelled: true,
+      seller: { name: 'Demo Shop', lines: ['Marktplatz 7', '10178 Berlin'], taxId: 'DE123456789' },
+      footer: { en: 'Thank you for your order.', de: 'Vielen Dank für Ihre Bestellung.' },
+      timeZone: 'Europe/Berlin',
+    }),
+
+    // The customer hears of an order only when the ERP has it, and gets the receipt along.
     'confirmation-email': email({
-      after: ['erp'],
+      after: ['erp', 'receipt'],
+      attach: ['receipt'],
       withdrawWhenCancelled: true,
       template: 'order-confirmation',
       from: env('EMAIL_FROM', { description: 'sender: Shop <orders@shop.example>' }),
@@ -150,6 +163,7 @@ export default defineConfig({
   routes: {
     'order.placed': [
       'erp',
+      'receipt',
       'confirmation-email',
       'partner-webhook',
       'inventory-eu',
@@ -161,8 +175,46 @@ export default defineConfig({
       'push',
       'analytics',
     ],
-    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
+    'order.cancelled': [
+      'erp',
+      'receipt',
+      'partner-webhook',
+      'inventory-eu',
+      'inventory-us',
+      'inventory-asia',
+    ],
   },
+
+  // Only this, the order's validation and its record are waited for by a buyer. Orders with a payment.token are charged
+  // here; what was charged is given back by the target `payment` when such an order is cancelled.
+  payment: httpPayment({
+    url: env('PAYMENT_URL', { description: 'the payment gateway' }),
+    path: '/charges',
+    headers: {
+      authorization: env('PAYMENT_KEY', {
+        description: 'its secret key',
+        format: (key) => `Bearer ${key}`,
+      }),
+    },
+    body: ({ token, amount, currency, order }) => ({
+      token,
+      amount,
+      currency,
+      capture: true,
+      description: order.externalId,
+    }),
+    answer: ({ status, json }) => {
+      if (status === 201) return approved(textAt(json(), '/id') ?? '')
+      if (status === 402)
+        return declined(
+          textAt(json(), '/error/message') ?? 'declined',
+          textAt(json(), '/error/code'),
+        )
+      return undefined
+    },
+    refund: ({ reference, amount, http }) =>
+      http({ url: '/refunds', body: { charge: reference, amount } }),
+  }),
 
   // Somebody is told when an order would be lost, a target makes dead letters, or nothing moves.
   alerts: {

@@ -1029,6 +1029,73 @@ comment on column orderwheel.order_files.made_at is 'When its delivery was settl
 comment on constraint order_files_order_id_fkey on orderwheel.order_files is 'A file goes with its order.';
 comment on constraint order_files_pkey on orderwheel.order_files is 'One file of an order and target.';
 
+create table orderwheel.payments (
+  order_id      uuid not null,
+  external_id   text not null,
+  state         text not null default 'pending'::text,
+  provider      text not null,
+  mode          text not null,
+  token         text,
+  reference     text,
+  reason        text,
+  code          text,
+  attempts      integer not null default 1,
+  begun_at      timestamp with time zone not null default now(),
+  claimed_until timestamp with time zone,
+  try_after     timestamp with time zone not null default now(),
+  settled_at    timestamp with time zone,
+  constraint payments_pkey PRIMARY KEY (order_id),
+  constraint payments_attempts_check CHECK ((attempts > 0)),
+  constraint payments_check CHECK (((state = 'pending'::text) = (settled_at IS NULL))),
+  constraint payments_check1 CHECK (((state = 'pending'::text) = (token IS NOT NULL))),
+  constraint payments_check2 CHECK (((state = 'pending'::text) OR (claimed_until IS NULL))),
+  constraint payments_check3 CHECK (((state = ANY (ARRAY['authorized'::text, 'captured'::text])) = (reference IS NOT NULL))),
+  constraint payments_code_check CHECK (((length(code) >= 1) AND (length(code) <= 64))),
+  constraint payments_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 64))),
+  constraint payments_mode_check CHECK ((mode = ANY (ARRAY['authorise'::text, 'capture'::text]))),
+  constraint payments_provider_check CHECK (((length(provider) >= 1) AND (length(provider) <= 64))),
+  constraint payments_reason_check CHECK ((length(reason) <= 2000)),
+  constraint payments_reference_check CHECK (((length(reference) >= 1) AND (length(reference) <= 255))),
+  constraint payments_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'authorized'::text, 'captured'::text, 'declined'::text]))),
+  constraint payments_token_check CHECK (((length(token) >= 1) AND (length(token) <= 255))),
+  constraint payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=80);
+CREATE INDEX payments_declined ON orderwheel.payments USING btree (external_id, order_id) WHERE (state = 'declined'::text);
+CREATE INDEX payments_pending ON orderwheel.payments USING btree (try_after) WHERE (state = 'pending'::text);
+comment on table orderwheel.payments is 'Charges made while orders were placed (payment.token), one row for such an order. An order that was paid elsewhere has none. Grows with the orders, and goes with them.';
+comment on column orderwheel.payments.order_id is 'The order. Its id is the key under which the gateway is asked, each time.';
+comment on column orderwheel.payments.external_id is 'The storefront''s order number, which the order gives up when it is declined, so that the buyer can try again.';
+comment on column orderwheel.payments.state is 'pending: not known, the gateway is being asked or will be · authorized · captured · declined. As the charge was answered: what was captured, voided or refunded later are deliveries of the target payment.';
+comment on column orderwheel.payments.provider is 'The gateway, as the configuration calls it.';
+comment on column orderwheel.payments.mode is 'authorise: the amount is held and captured later · capture: it is taken at once.';
+comment on column orderwheel.payments.token is 'What stands for the card: a secret, kept until it is known whether it was charged.';
+comment on column orderwheel.payments.reference is 'What the gateway calls the charge.';
+comment on column orderwheel.payments.reason is 'Why it was declined, as the buyer was told; or why it is not known yet.';
+comment on column orderwheel.payments.code is 'The gateway''s code for a decline.';
+comment on column orderwheel.payments.attempts is 'How often somebody began to ask the gateway. Fences off a process that was frozen meanwhile.';
+comment on column orderwheel.payments.begun_at is 'When it was begun.';
+comment on column orderwheel.payments.claimed_until is 'Until when whoever is asking the gateway keeps others from it; null: nobody is.';
+comment on column orderwheel.payments.try_after is 'When a relay asks the gateway again, if it is still pending.';
+comment on column orderwheel.payments.settled_at is 'When it was known.';
+comment on constraint payments_order_id_fkey on orderwheel.payments is 'A payment goes with its order.';
+comment on constraint payments_pkey on orderwheel.payments is 'One charge for an order.';
+comment on index orderwheel.payments_declined is 'Finds a declined order by its number.';
+comment on index orderwheel.payments_pending is 'What a relay has to ask about.';
+
+create table orderwheel.link_keys (
+  purpose text not null,
+  key     bytea not null,
+  made_at timestamp with time zone not null default now(),
+  constraint link_keys_pkey PRIMARY KEY (purpose),
+  constraint link_keys_key_check CHECK ((octet_length(key) = 32)),
+  constraint link_keys_purpose_check CHECK ((purpose = 'status'::text))
+);
+comment on table orderwheel.link_keys is 'The secret key that signs the links buyers get (links.status of an order). Write another key and restart the api processes, and every link that was given out is void.';
+comment on column orderwheel.link_keys.purpose is 'What is signed with it.';
+comment on column orderwheel.link_keys.key is 'Random. Whoever knows it can make the link of any order whose id they know.';
+comment on column orderwheel.link_keys.made_at is 'When it was made.';
+comment on constraint link_keys_pkey on orderwheel.link_keys is 'One key for a purpose.';
+
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone
  LANGUAGE sql

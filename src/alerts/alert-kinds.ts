@@ -6,6 +6,7 @@ export const alertKinds = [
   'verify.failed',
   'dead-letters',
   'outbox',
+  'payments',
   'partitions',
 ] as const
 

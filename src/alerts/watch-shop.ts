@@ -60,6 +60,12 @@ async function look(db: Db): Promise<Seen[]> {
                  order by position limit 1) b
          where b.created_at < now() - interval '5 minutes')
       union all
+      select 'payments', '', (
+        select 'It is not known whether ' || case when count(*) = 1 then 'an order was' else count(*) || ' orders were' end
+               || ' charged, for more than 10 minutes. "orderwheel verify" lists them, "orderwheel order" says what the gateway answers. Is a relay running?'
+          from orderwheel.payments where state = 'pending' and begun_at < now() - interval '10 minutes'
+        having count(*) > 0)
+      union all
       select 'verify.failed', '',
              case when verified_at < now() - interval '30 minutes' and (claimed_until <= now() or verified_at < now() - interval '2 hours')
              then 'Orders have not been verified for more than 30 minutes. The log of the relay says why ("verification failed" or "verification interrupted, trying again").' end

@@ -36,12 +36,13 @@ export class ProblemError extends Error {
 
   /** Whether the same request may well be answered otherwise in a moment. */
   get mayBeRepeated(): boolean {
+    if (this.code === 'request-in-progress') return true
     return this.nothingWasDone || (this.status >= 500 && this.status !== 501)
   }
 
-  /** Whether the request it answers certainly took no effect. */
+  /** Whether the request it answers certainly took no effect. One in progress may be paid by now. */
   get nothingWasDone(): boolean {
-    return [408, 425, 429].includes(this.status) || this.code === 'request-in-progress'
+    return [408, 425, 429].includes(this.status)
   }
 }
 

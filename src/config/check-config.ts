@@ -2,15 +2,20 @@ import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
+import type { PaymentGateway } from '#targets/payment-gateway.ts'
+import { paymentTargetName } from '#targets/payment-target.ts'
 import type { Target } from '#targets/target.ts'
 
 import { checkAlerts } from './check-alerts.ts'
+import { checkPayment } from './check-payment.ts'
 import { fillRetention, findRetentionMistakes } from './check-retention.ts'
 import { checkTarget, type CheckedTarget } from './check-target.ts'
 import type { Environment } from './fill-in-environment.ts'
 import { findAfterMistakes } from './find-after-mistakes.ts'
 import { findAttachMistakes } from './find-attach-mistakes.ts'
+import { findCaptureMistakes, paymentWaits } from './find-capture-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
+import { routePayment } from './route-payment.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** A configuration without mistakes. */
@@ -20,6 +25,8 @@ export type Config = {
   retention: ReturnType<typeof fillRetention>
   /** Where alerts are told; null: nowhere. */
   alerts: { url: string } | null
+  /** Charges orders that come with a token; null: such orders are refused. */
+  payment: PaymentGateway | null
 }
 
 /**
@@ -41,28 +48,43 @@ export function checkConfig(
   const checked = Object.entries(written).map(([name, target]) =>
     checkTarget(name, target, environment, place),
   )
-  const routes = definition['routes']
+  const writtenRoutes = definition['routes']
+  const payment = checkPayment(definition['payment'], environment, Object.keys(written))
+  const own = payment.after ? [paymentTargetName] : []
+  const names = [...Object.keys(written), ...own]
+  const routes = isObject(writtenRoutes)
+    ? routePayment(writtenRoutes, payment.kinds)
+    : writtenRoutes
   const { alerts, mistakes: alertMistakes } = checkAlerts(definition['alerts'], environment)
+  const waits = new Map(checked.map(({ name, after }) => [name, after]))
+  if (payment.after) waits.set(paymentTargetName, payment.after)
   const mistakes = [
     ...findUnknownSettings(definition),
     ...(isObject(definition['targets']) ? [] : [targetsMissing]),
     ...checked.flatMap((target) => target.mistakes),
     ...findRetentionMistakes(definition['retention']),
-    ...findRouteMistakes(routes, Object.keys(written)),
-    ...findAfterMistakes(
-      new Map(checked.map(({ name, after }) => [name, after])),
-      isObject(routes) ? routes : {},
+    ...findRouteMistakes(writtenRoutes, names),
+    ...findAfterMistakes(waits, isObject(routes) ? routes : {}).filter(
+      ({ path }) => path !== paymentWaits,
     ),
     ...findAttachMistakes(checked),
+    ...findCaptureMistakes(waits, routes),
+    ...payment.mistakes,
     ...alertMistakes,
   ]
   if (mistakes.length > 0) {
-    const onlyMissing = checked.flatMap(({ missing }) => missing).length === mistakes.length
+    const missing = [...checked, payment].flatMap((one) => one.missing)
+    const onlyMissing = missing.length === mistakes.length
     const advice = onlyMissing ? `\n${howToSet}` : ''
     throw new OrderwheelError('config', sayMistakes(file, mistakes) + advice)
   }
+  const paying = payment.create()
   return {
-    targets: createTargets(checked, place),
+    targets: [
+      ...createTargets(checked, place),
+      ...(paying && own.length > 0 ? [paying.target] : []),
+    ],
+    payment: paying?.gateway ?? null,
     routes: routes as Routes,
     retention: fillRetention(definition['retention']),
     alerts,
@@ -72,7 +94,7 @@ export function checkConfig(
 const howToSet =
   'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
-const settings = ['targets', 'routes', 'retention', 'alerts']
+const settings = ['targets', 'routes', 'payment', 'retention', 'alerts']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
 
 function findUnknownSettings(definition: object): Mistake[] {

@@ -5,6 +5,7 @@ import type { TargetKind } from '#targets/target.ts'
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'
 import { findSchemaMistakes } from './find-schema-mistakes.ts'
 import { findWaitMistakes } from './find-wait-mistakes.ts'
+import { isMissing } from './is-missing.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** Names a queue, a row and a command-line option. */
@@ -68,10 +69,6 @@ function checkOptions(
   // What a missing variable would have given is reported once, as missing.
   const rest = [...fromSchema, ...found].filter(({ path }) => !isMissing(missing, path))
   return { options: filled, mistakes: rest, missing }
-}
-
-function isMissing(missing: Mistake[], path: string): boolean {
-  return missing.some((mistake) => mistake.path === path || mistake.path.startsWith(`${path}.`))
 }
 
 function kindOf(definition: unknown): TargetKind | undefined {

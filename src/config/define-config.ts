@@ -1,4 +1,5 @@
 import type { Routes } from '#messages/message-kinds.ts'
+import type { PaymentDefinition } from '#targets/payment-gateway.ts'
 import type { EnvironmentReference, TargetDefinition } from '#targets/target-kind.ts'
 
 import type { RetentionOptions } from './check-retention.ts'
@@ -7,6 +8,8 @@ import type { RetentionOptions } from './check-retention.ts'
 export type ConfigDefinition<Name extends string = string> = {
   targets: Readonly<Record<Name, TargetDefinition>>
   routes: { readonly [Kind in keyof Routes]: readonly NoInfer<Name>[] }
+  /** Charges orders that come with a `payment.token`, while the buyer waits. */
+  payment?: PaymentDefinition
   retention?: RetentionOptions
   /** Where alerts are told; nowhere when it is left out. */
   alerts?: AlertsDefinition

@@ -1,10 +1,17 @@
 /** What a configuration file imports from `orderwheel`. */
 export { batch, type BatchOptions } from '#targets/batch.ts'
 export { classifyAnswer } from '#targets/classify-answer.ts'
+export { approved, declined, notCharged, type ChargeResult } from '#targets/charge-result.ts'
 export type { EarlierAnswer, EarlierAnswers } from '#targets/earlier-answers.ts'
 export { custom, type CustomOptions, type Tell } from '#targets/custom.ts'
+export {
+  customPayment,
+  type ChargeCard,
+  type CustomPaymentOptions,
+} from '#targets/custom-payment.ts'
 export { email, type EmailOptions } from '#targets/email.ts'
 export { http, type HttpOptions } from '#targets/http.ts'
+export { httpPayment, type HttpPaymentOptions } from '#targets/http-payment.ts'
 export type { Lookup } from '#targets/lookup.ts'
 export {
   delivered,
@@ -14,6 +21,13 @@ export {
   type Answer,
   type Outcome,
 } from '#targets/outcome.ts'
+export type {
+  ChangePayment,
+  Charge,
+  ChargeChange,
+  PaymentDefinition,
+  PaymentLookup,
+} from '#targets/payment-gateway.ts'
 export type { BoundHttp } from '#targets/bind-http.ts'
 export { receipt, type ReceiptOptions } from '#targets/receipt/receipt.ts'
 export type { HttpAnswer } from '#targets/send-request.ts'

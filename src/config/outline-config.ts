@@ -2,13 +2,16 @@ import { dirname, resolve } from 'node:path'
 
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
+import { paymentTargetName } from '#targets/payment-target.ts'
 import { fillTargetOptions } from '#targets/target-options.ts'
 import type { TargetOptions } from '#targets/target.ts'
 
+import { checkPayment } from './check-payment.ts'
 import { checkTarget } from './check-target.ts'
 import type { Environment } from './fill-in-environment.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { importDefinition } from './load-config.ts'
+import { routePayment } from './route-payment.ts'
 
 export type ConfigOutline = { targets: (TargetOptions & { name: string })[]; routes: Routes }
 
@@ -24,20 +27,29 @@ export async function outlineConfig({
   path: string
   environment: Environment
 }): Promise<ConfigOutline | undefined> {
-  const { targets: written, routes } = membersOf(await importDefinition(path).catch(noDefinition))
+  const {
+    targets: written,
+    routes,
+    payment: definition,
+  } = membersOf(await importDefinition(path).catch(noDefinition))
   const place = { directory: dirname(resolve(path)) }
   const targets = Object.entries(membersOf(written)).map(([name, target]) =>
     checkTarget(name, target, environment, place),
   )
-  const names = targets.map(({ name }) => name)
-  const isWrong = targets.some(({ mistakes, missing }) => mistakes.length > missing.length)
+  const payment = checkPayment(definition, environment, Object.keys(membersOf(written)))
+  const own = payment.after ? [{ name: paymentTargetName, options: { after: payment.after } }] : []
+  const all = [...targets, ...own]
+  const names = all.map(({ name }) => name)
+  const isWrong = [...targets, payment].some(
+    ({ mistakes, missing }) => mistakes.length > missing.length,
+  )
   if (isWrong || findRouteMistakes(routes, names).length > 0) return undefined
   return {
-    targets: targets.map(({ name, options }) => ({
+    targets: all.map(({ name, options }) => ({
       name,
       ...fillTargetOptions(membersOf(options)),
     })),
-    routes: routes as Routes,
+    routes: routePayment(routes as Routes, payment.kinds),
   }
 }
 

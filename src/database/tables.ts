@@ -31,6 +31,22 @@ export type Tables = {
     bytes: Buffer
     made_at: Generated<Date>
   }
+  'orderwheel.payments': {
+    order_id: string
+    external_id: string
+    state: Generated<PaymentState>
+    provider: string
+    mode: 'authorise' | 'capture'
+    token: string | null
+    reference: string | null
+    reason: string | null
+    code: string | null
+    attempts: Generated<number>
+    begun_at: Generated<Date>
+    claimed_until: Date | null
+    try_after: Generated<Date>
+    settled_at: Date | null
+  }
   'orderwheel.outbox': {
     position: GeneratedAlways<string>
     id: Generated<string>
@@ -218,6 +234,11 @@ export type Tables = {
     owned_since: Generated<Date>
     owned_by: string
   }
+  'orderwheel.link_keys': {
+    purpose: 'status'
+    key: Buffer
+    made_at: Generated<Date>
+  }
   'orderwheel.forgettings': {
     id: Generated<string>
     requested_by: string
@@ -257,6 +278,8 @@ export type DeliveryState =
   | 'shed'
   | 'skipped'
   | 'cancelled'
+
+export type PaymentState = 'pending' | 'authorized' | 'captured' | 'declined'
 
 export type Priority = 'high' | 'normal' | 'low'
 

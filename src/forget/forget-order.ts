@@ -96,6 +96,9 @@ async function forgetTold(tx: Tx, orderId: string): Promise<void> {
              where order_id = ${orderId} and ${sinceOrders('id', [orderId])} and payload <> '{}'`.execute(
     tx,
   )
+  await sql`update orderwheel.payments set reason = 'forgotten' where order_id = ${orderId} and reason is not null`.execute(
+    tx,
+  )
   await sql`delete from orderwheel.order_files where order_id = ${orderId}`.execute(tx)
   await sql`update orderwheel.deliveries set edited = null
              where order_id = ${orderId} and ${sinceOrders('message_id', [orderId])} and edited is not null`.execute(

@@ -9,7 +9,7 @@ export type RefusedOrder = {
   externalId: string
   /** What has yet to be told; those can be given up. */
   open: string[]
-  /** What keeps it whoever asks: a message that is not relayed, a dead letter that is held. */
+  /** What keeps it whoever asks: a message that is not relayed, a payment that is not known, a dead letter that is held. */
   kept: string[]
 }
 
@@ -21,7 +21,9 @@ export async function readOpen(db: Db, orderId: string): Promise<RefusedOrder | 
                   where d.order_id = o.id and ${sinceOrders('d.message_id', [orderId])}
                     and (d.settled_at is null or d.state in ('dead', 'uncertain'))
                   order by d.position, d.target) as open,
-           array(select format('%s is not relayed yet', b.kind) from orderwheel.outbox b
+           array(select 'it is not known whether it was charged' from orderwheel.payments p
+                  where p.order_id = o.id and p.state = 'pending')
+           || array(select format('%s is not relayed yet', b.kind) from orderwheel.outbox b
                   where b.order_id = o.id order by b.position)
            || array(select format('its dead letter of %s is held by %s: %s', l.target, l.held_by, l.hold_reason)
                       from orderwheel.dead_letters l

@@ -6,8 +6,11 @@ import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { Target } from '#targets/target.ts'
+import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
+import { createPaidOrders } from '#payments/place-paid-order.ts'
+import type { PaymentGateway } from '#targets/payment-gateway.ts'
 
 import { answerClientError } from './answer-client-error.ts'
 import { answerError, plainJson } from './answer-error.ts'
@@ -43,6 +46,7 @@ import { refuseUnmet } from './refuse-unmet.ts'
 import { addRequestFields } from './request-fields.ts'
 import { addRequestLog } from './request-log.ts'
 import { addSecureHeaders } from './secure-headers.ts'
+import { addStatusRoutes } from './status-routes.ts'
 import { serveDocs } from './serve-docs.ts'
 
 export type AppOptions = {
@@ -54,6 +58,8 @@ export type AppOptions = {
   /** Of the configuration: for requests that operators correct, and receipts. Default none. */
   targets?: readonly Target[]
   routes?: Routes
+  /** Charges orders that come with a token. Null: such orders are refused. */
+  payment?: PaymentGateway | null
   /** Called after each commit that wrote orders or messages; must not throw. */
   outboxChanged: () => void
   /** Examines the database for GET /ops/doctor, which is not there without it. */
@@ -75,10 +81,14 @@ export type AppOptions = {
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
   const { targets = [], routes = {}, metricsToken, deployment = onlyDeployment } = options
+  const { payment: gateway } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
   const app = createServer(log, limits)
   const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
+  const placePaid = gateway
+    ? createPaidOrders({ pool, db, gateway, log, outboxChanged })
+    : undefined
   const requires = createAuthenticator({
     findApiKey: createApiKeyFinder(pool, { now }),
     limitRate: createRateLimiter(now),
@@ -94,8 +104,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addSecureHeaders(app)
   await describeApi(app)
   const listening = { watch: watchOrders({ db, log }), streams: createEventStreams(limits) }
+  const links = createStatusLinks(pool)
   addOrderEventsRoute(app, { ...listening, requires })
-  addOrderRoutes(app, { db, writer, requires })
+  addStatusRoutes(app, { ...listening, links })
+  addOrderRoutes(app, { db, writer, placePaid, links, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })

@@ -31,6 +31,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       servers: [{ url: '/' }],
       tags: [
         { name: 'orders', description: 'Placing orders and following them.' },
+        { name: 'buyers', description: 'What those see who placed one.' },
         { name: 'operations', description: 'What operators do, as with the commands.' },
         { name: 'health', description: 'For load balancers.' },
       ],

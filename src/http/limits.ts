@@ -14,7 +14,7 @@ export type HttpLimits = StreamLimits & {
 
 /** Of server-sent events. */
 export type StreamLimits = {
-  /** Listeners of one api process: a connection and some 20 KB each. */
+  /** Listeners of one api process: a connection and some 35 KB each (measured). */
   maxListeners: number
   /** Of one order: a page left open in many windows, or somebody who means harm. */
   maxListenersPerOrder: number

@@ -6,6 +6,8 @@ import type { Db } from '#database/open-database.ts'
 import { Order } from '#messages/order.ts'
 import type { OrderWriter } from '#orders/place-order.ts'
 import { readOrder, type OrderReport } from '#orders/read-order.ts'
+import type { StatusLinks } from '#orders/status-links.ts'
+import type { PlacePaidOrder } from '#payments/place-paid-order.ts'
 
 import type { createAuthenticator } from './authenticate.ts'
 import { problemAnswers, rateLimitHeaders, usualProblems } from './describe-answers.ts'
@@ -17,11 +19,17 @@ import { refuseOversizedOrder } from './refuse-oversized.ts'
 type OrderRoutes = {
   db: Db
   writer: OrderWriter
+  links: StatusLinks
+  /** Absent: no payment gateway is configured. */
+  placePaid: PlacePaidOrder | undefined
   requires: ReturnType<typeof createAuthenticator>
 }
 
 /** POST /orders, GET /orders/{id}, GET /orders?externalId=. */
-export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: OrderRoutes): void {
+export function addOrderRoutes(
+  app: FastifyInstance,
+  { db, writer, placePaid, links, requires }: OrderRoutes,
+): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
   routes.route({
@@ -30,7 +38,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: [requires('orders:write'), checkIdempotencyKey],
     preValidation: refuseOversizedOrder,
     schema: postOrderSchema,
-    handler: createPostOrder(writer),
+    handler: createPostOrder(writer, { links, placePaid }),
   })
 
   routes.route({
@@ -39,7 +47,7 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: requires('orders:read'),
     schema: getOrderSchema,
     async handler(request) {
-      return answer(await readOrder(db, request.params))
+      return answer(links, await readOrder(db, request.params))
     },
   })
 
@@ -49,14 +57,14 @@ export function addOrderRoutes(app: FastifyInstance, { db, writer, requires }: O
     onRequest: requires('orders:read'),
     schema: findOrderSchema,
     async handler(request) {
-      return answer(await readOrder(db, request.query))
+      return answer(links, await readOrder(db, request.query))
     },
   })
 }
 
-function answer(report: OrderReport | undefined) {
+async function answer(links: StatusLinks, report: OrderReport | undefined) {
   if (!report) throw new HttpProblem('order-not-found')
-  return orderAnswer(report)
+  return orderAnswer(report, await links.pathOf(report.id))
 }
 
 const described = { tags: ['orders'], security: [{ apiKey: [] }] }
@@ -66,7 +74,7 @@ const postOrderSchema = {
   operationId: 'placeOrder',
   summary: 'Place an order',
   description:
-    'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept.',
+    'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept. With `payment.token`, the answer waits for the payment: 402 when it was declined; state `awaiting-payment` when the gateway did not say in time, which the same request again, or GET, answers later.',
   headers: Type.Object({
     'Idempotency-Key': Type.String({
       description: '1–255 visible ASCII characters, bare or in double quotes.',
@@ -93,6 +101,8 @@ const postOrderSchema = {
       'idempotency-key-required',
       'idempotency-key-invalid',
       'invalid-json',
+      'payment-declined',
+      'payment-unavailable',
       'request-timeout',
       'order-exists',
       'request-in-progress',

@@ -5,6 +5,7 @@ export const problems = {
   'idempotency-key-required': [400, 'The Idempotency-Key header is missing'],
   'idempotency-key-invalid': [400, 'The Idempotency-Key header is malformed'],
   unauthorized: [401, 'No valid API key'],
+  'payment-declined': [402, 'The payment was declined'],
   'missing-scope': [403, 'The API key may not do this'],
   'not-found': [404, 'Nothing here'],
   'order-not-found': [404, 'No such order'],
@@ -35,6 +36,7 @@ export const problems = {
   'intake-overloaded': [429, 'More orders arrive than can be stored'],
   'headers-too-large': [431, 'The headers are larger than 16 KiB'],
   'internal-error': [500, 'Something went wrong here'],
+  'payment-unavailable': [503, 'The payment gateway cannot be asked'],
   'database-unavailable': [503, 'The database cannot be reached'],
   'too-many-unknown-keys': [503, 'The API key cannot be looked up now'],
   'too-many-listeners': [503, 'This process takes no more listeners'],
@@ -52,8 +54,10 @@ export type ProblemPart =
 export type ProblemMembers = {
   detail?: string
   errors?: readonly ProblemPart[]
-  /** `order-exists`, `order-not-cancellable`: the order that is there. */
+  /** `order-exists`, `order-not-cancellable`: the order that is there; `payment-declined`: the one that was declined. */
   orderId?: string
+  /** `payment-declined`: the gateway's code, for programs. */
+  declineCode?: string
   /** `nothing-to-replay`: who was first, and when. */
   by?: string
   at?: string

@@ -35,6 +35,8 @@ export async function cancelOrder(
   // Whether it was cancelled before is not known any more, either.
   if (order.historyDropped)
     return { kind: 'too-late', why: 'What happened to it is not kept any more.' }
+  const unpaid = await whyUnpaid(tx, id)
+  if (unpaid !== undefined) return { kind: 'too-late', why: unpaid }
   const message = await addMessage(tx, {
     orderId: id,
     kind: 'order.cancelled',
@@ -54,6 +56,16 @@ async function lockOrder(tx: Tx, id: string): Promise<Locked | undefined> {
       from orderwheel.orders where id = ${id}::uuid
        for no key update`.execute(tx)
   return rows[0]
+}
+
+// Nobody was told of it, so that there is nobody to be told that it is cancelled. Whoever writes down what became of a
+// payment locks the order, too.
+async function whyUnpaid(tx: Tx, orderId: string): Promise<string | undefined> {
+  const { rows } = await sql<{ state: string }>`
+    select state from orderwheel.payments
+     where order_id = ${orderId}::uuid and state in ('pending', 'declined')`.execute(tx)
+  if (rows[0]?.state === 'declined') return 'Its payment was declined.'
+  return rows[0] && 'It is not known yet whether it was paid. Try again in a moment.'
 }
 
 // One statement: read in two, a message that is relayed in between would be in neither.

@@ -1,4 +1,4 @@
-import type { DeliveryState } from '#database/tables.ts'
+import type { DeliveryState, PaymentState } from '#database/tables.ts'
 
 export const orderStates = [
   'awaiting-payment',
@@ -17,6 +17,8 @@ export type OrderProgress = {
   unrelayed: readonly { kind: string; refused: boolean }[]
   relayed: readonly { kind: string }[]
   deliveries: readonly { state: DeliveryState }[]
+  /** Of a payment that was made here. */
+  payment?: PaymentState | null
   /** What happened to it is not kept any more: retention only drops what is done with. */
   historyDropped: boolean
 }
@@ -26,12 +28,14 @@ export type OrderProgress = {
  * order that was cancelled and has a dead delivery still needs attention.
  */
 export function orderState(order: OrderProgress): OrderState {
-  const { unrelayed, relayed, deliveries, historyDropped } = order
+  const { unrelayed, relayed, deliveries, payment, historyDropped } = order
   const progress = deliveries.map(({ state }) => progressOf[state])
   if (progress.includes('stuck') || unrelayed.some(({ refused }) => refused)) {
     return 'needs-attention'
   }
   if ([...unrelayed, ...relayed].some(({ kind }) => kind === 'order.cancelled')) return 'cancelled'
+  if (payment === 'pending') return 'awaiting-payment'
+  if (payment === 'declined') return 'payment-declined'
   if (relayed.length === 0)
     return historyDropped && unrelayed.length === 0 ? 'completed' : 'received'
   return progress.includes('open') || unrelayed.length > 0 ? 'processing' : 'completed'

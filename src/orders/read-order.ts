@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
-import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
+import type { AttemptOutcome, DeliveryState, PaymentState } from '#database/tables.ts'
 import type { Order } from '#messages/order.ts'
 import { nextAttempts } from '#queues/next-attempts.ts'
 
 import { orderState, type OrderState } from './order-state.ts'
+import { paymentStatus, type PaymentReport } from './payment-status.ts'
 
 /** An order, what happened to it, and what each target was told. Times are ISO 8601 in UTC. */
 export type OrderReport = {
@@ -14,6 +15,8 @@ export type OrderReport = {
   state: OrderState
   receivedAt: string
   order: Order
+  /** Null: it was not paid here. */
+  payment: PaymentReport | null
   messages: MessageReport[]
   deliveries: DeliveryReport[]
 }
@@ -59,7 +62,7 @@ export async function readOrder(
   db: Db,
   which: { id: string } | { externalId: string },
 ): Promise<OrderReport | undefined> {
-  const found = await readRows(db, which)
+  const found = (await readRows(db, which)) ?? (await readDeclined(db, which))
   if (!found) return undefined
   const jobs = await nextAttempts(db, found.deliveries.filter(hasJob))
   const unrelayed = found.messages.filter((message) => message.relayedAt === null)
@@ -71,10 +74,12 @@ export async function readOrder(
       unrelayed: unrelayed.map(({ kind, refusal }) => ({ kind, refused: refusal !== null })),
       relayed,
       deliveries: found.deliveries,
+      payment: found.payment?.state ?? null,
       historyDropped: found.historyDropped,
     }),
     receivedAt: iso(found.receivedAt),
     order: found.order,
+    payment: found.payment && reportPayment(found.payment, found.deliveries),
     messages: found.messages.map((message) => ({
       ...message,
       createdAt: iso(message.createdAt),
@@ -96,9 +101,12 @@ type Rows = {
   receivedAt: string
   order: Order
   historyDropped: boolean
+  payment: PaymentRow | null
   messages: MessageReport[]
   deliveries: DeliveryRow[]
 }
+
+type PaymentRow = Omit<PaymentReport, 'status'> & { state: PaymentState }
 
 type DeliveryRow = {
   target: string
@@ -120,8 +128,11 @@ async function readRows(
 ): Promise<Rows | undefined> {
   const isIt = 'id' in which ? sql`o.id = ${which.id}` : sql`o.external_id = ${which.externalId}`
   const { rows } = await sql<Rows>`
-    select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
+    select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+      case when p.order_id is not null then json_build_object(
+                'state', p.state, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
+                'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,
       (select coalesce(json_agg(json_build_object(
                 'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
                 'relayedAt', m.relayed_at, 'refusal', m.refusal) order by m.position), '[]')
@@ -147,8 +158,33 @@ async function readRows(
          from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
         where d.order_id = o.id) as deliveries
       from orderwheel.orders o
+      left join orderwheel.payments p on p.order_id = o.id
      where ${isIt}`.execute(db)
   return rows[0]
+}
+
+/** The last one of a number that its order gave up when it was declined. */
+async function readDeclined(
+  db: Db,
+  which: { id: string } | { externalId: string },
+): Promise<Rows | undefined> {
+  if ('id' in which) return undefined
+  const { rows } = await sql<{ id: string }>`
+    select order_id as id from orderwheel.payments
+     where external_id = ${which.externalId} and state = 'declined'
+     order by order_id desc limit 1`.execute(db)
+  return rows[0] && readRows(db, rows[0])
+}
+
+function reportPayment(
+  { state, settledAt, ...payment }: PaymentRow,
+  deliveries: readonly DeliveryRow[],
+): PaymentReport {
+  return {
+    status: paymentStatus(state, deliveries),
+    ...payment,
+    settledAt: settledAt && iso(settledAt),
+  }
 }
 
 function hasJob({ state }: DeliveryRow): boolean {

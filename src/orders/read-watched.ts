@@ -105,14 +105,16 @@ export async function readWatched(
                            'number', a.number, 'startedAt', a.started_at, 'durationMs', a.duration_ms,
                            'outcome', a.outcome, 'reason', a.reason) order by a.number), '[]')
                     from orderwheel.delivery_attempts a
-                   where a.message_id = d.message_id and a.target = d.target),
+                   where a.message_id = d.message_id and a.target = d.target
+                     and ${sinceOrders('a.message_id', orderIds)}),
                 'diedAfter', (
                   select coalesce(json_agg(jsonb_array_length(l.attempts)), '[]')
                     from orderwheel.dead_letters l
                    where l.message_id = d.message_id and l.target = d.target)
               ) order by d.position, d.target), '[]')
          from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
-        where d.order_id = o.id and ${sinceOrders('d.message_id', orderIds)}) as deliveries
+        where d.order_id = o.id and ${sinceOrders('d.message_id', orderIds)}
+          and ${sinceOrders('m.id', orderIds)}) as deliveries
       from orderwheel.orders o
      where o.id = any(${orderIds}::uuid[])`.execute(db)
   return new Map(rows.map((row) => [row.id, withKeys(row)]))

@@ -84,7 +84,7 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
     path: environment.configFile,
     environment: fillIn(environment.variables, simulatedVariables(simulator)),
   })
-  run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
+  run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config) })
   const setting = { environment, config, run, parts, pools: [], logOf }
   // Every port first: a start that fails for a taken one has called no target.
   const url = await startApi(setting)

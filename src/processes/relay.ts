@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts'
+import { reconcileAll } from '#payments/start-reconciling.ts'
 import { drainOutbox } from '#relay/run-relay.ts'
 
 import {
@@ -10,7 +11,7 @@ import {
 } from './max-seconds.ts'
 import { runProcess } from './run-process.ts'
 import type { Setting } from './setting.ts'
-import { openRelay, startRelay } from './start-relay.ts'
+import { openRelay, reconciliation, startRelay } from './start-relay.ts'
 
 export const relay = defineCommand({
   name: 'relay',
@@ -33,6 +34,9 @@ export const relay = defineCommand({
 async function drain(setting: Setting): Promise<void> {
   const { signal } = setting.run
   const options = await openRelay(setting)
+  const paying = reconciliation(setting, options, () => {})
+  // First: what is paid is told.
+  if (paying) await reconcileAll(paying, signal)
   const messages = await drainOutbox(options, signal)
   if (signal.aborted) options.log.info({ messages }, 'not drained in time')
   else options.log.info({ messages }, 'drained')

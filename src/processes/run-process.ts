@@ -2,6 +2,7 @@ import { databaseOf } from '#base/environment.ts'
 import { createLog } from '#base/log.ts'
 import { runUntilSignal } from '#base/run-until-signal.ts'
 import type { Context } from '#cli/command.ts'
+import type { Config } from '#config/check-config.ts'
 import { loadConfig } from '#config/load-config.ts'
 
 import type { PartName, Setting } from './setting.ts'
@@ -26,7 +27,7 @@ export async function runProcess(
   const logOf = (part: string) => createLog(part, environment.logLevel ?? 'info')
   await runUntilSignal({
     async start(run) {
-      run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config.targets) })
+      run.add({ name: 'targets', stage: 'targets', stop: () => closeTargets(config) })
       await start({ environment, config, run, parts, pools: [], logOf })
     },
     ...(until ? { until } : {}),
@@ -35,6 +36,6 @@ export async function runProcess(
   return 0
 }
 
-export async function closeTargets(targets: readonly { close(): Promise<void> }[]): Promise<void> {
-  await Promise.all(targets.map((target) => target.close()))
+export async function closeTargets({ targets, payment }: Config): Promise<void> {
+  await Promise.all([...targets, ...(payment ? [payment] : [])].map((one) => one.close()))
 }

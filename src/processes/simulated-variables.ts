@@ -21,6 +21,8 @@ export function simulatedVariables(simulator: {
     PARTNER_SECRET: 'whsec_b3JkZXJ3aGVlbC1kZXZlbG9wbWVudC1zZWNyZXQ=',
     PARTNER_ALLOW_PRIVATE: new URL(simulator.url).hostname,
     SMTP_URL: simulator.smtpUrl,
+    PAYMENT_URL: `${simulator.url}/payment`,
+    PAYMENT_KEY: 'simulated',
     EMAIL_FROM: 'Demo Shop <orders@shop.example>',
   }
 }

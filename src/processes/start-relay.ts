@@ -6,6 +6,8 @@ import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
 import { waitsByDesign } from '#owner/owner-fit.ts'
 import { readOwner } from '#owner/read-owner.ts'
+import type { ReconcileOptions } from '#payments/reconcile-payments.ts'
+import { startReconciling } from '#payments/start-reconciling.ts'
 import { startRelay as run, type RelayOptions } from '#relay/run-relay.ts'
 import { startVerifying } from '#verify/start-verifying.ts'
 
@@ -25,7 +27,23 @@ export async function startRelay(setting: Setting): Promise<void> {
     log: options.log,
   })
   setting.run.add({ name: 'listener of relay', stage: 'work', stop: () => listener.close() })
+  const paying = reconciliation(setting, options, relay.wake)
+  if (paying) {
+    const reconciling = startReconciling(paying)
+    setting.run.add({ name: 'reconciling', stage: 'work', stop: () => reconciling.stop() })
+  }
   watchOver(setting, options)
+}
+
+/** What finds out which orders were paid; undefined: no gateway is configured. */
+export function reconciliation(
+  { config, environment }: Setting,
+  { db, log }: RelayOptions,
+  outboxChanged: () => void,
+): ReconcileOptions | undefined {
+  const { payment: gateway } = config
+  const mayCharge = async () => (await readOwner(db, environment.deployment)).delivers
+  return gateway ? { db, gateway, log, mayCharge, outboxChanged } : undefined
 }
 
 /** What looks after the shop from time to time runs beside the relay, of which every shop has one. */

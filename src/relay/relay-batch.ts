@@ -12,7 +12,7 @@ import { addDeliveries, type NewDelivery } from './add-deliveries.ts'
 export type RelayDeps = {
   db: Db
   boss: Boss
-  targets: readonly Pick<Target, 'name' | 'after' | 'withdrawWhenCancelled'>[]
+  targets: readonly Pick<Target, 'name' | 'after' | 'afterOnly' | 'withdrawWhenCancelled'>[]
   routes: Routes
 }
 
@@ -76,7 +76,8 @@ function fanOut(
     const target = targets.find((candidate) => candidate.name === name)
     if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
     // A target that is not told of this kind of message is not waited for.
-    const after = target.after.filter((earlier) => routed.includes(earlier))
+    const waits = target.afterOnly?.includes(kind) ?? true
+    const after = waits ? target.after.filter((earlier) => routed.includes(earlier)) : []
     const isWithdrawn = kind === 'order.cancelled' && withdrawn.has(orderId, name)
     return { messageId: id, position, orderId, kind, target: name, after, withdrawn: isWithdrawn }
   })

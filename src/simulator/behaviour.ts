@@ -87,12 +87,17 @@ export const usualLatenciesMs = {
   push: 100,
 } as const
 
+/** Of the card gateway, for which a buyer waits with Orderwheel, too. */
+export const paymentLatencyMs = 800
+
 /** For a target the demo shop does not know. */
 const unknownTargetLatencyMs = 500
 
+const latencies = new Map(Object.entries({ ...usualLatenciesMs, payment: paymentLatencyMs }))
+
 export function usualTargetBehaviour(target: string): TargetBehaviour {
   return {
-    latencyMs: new Map(Object.entries(usualLatenciesMs)).get(target) ?? unknownTargetLatencyMs,
+    latencyMs: latencies.get(target) ?? unknownTargetLatencyMs,
     jitterMs: 0,
     errorRate: 0,
     status: null,

@@ -1,4 +1,4 @@
-import { usualLatenciesMs } from './behaviour.ts'
+import { paymentLatencyMs, usualLatenciesMs } from './behaviour.ts'
 
 /** The text of `GET /`: what is played and the lines to paste. `host` as the client addressed it. */
 export function describeSimulator(host: string): string {
@@ -9,6 +9,10 @@ export function describeSimulator(host: string): string {
   return `Orderwheel's simulated targets. Any /<target>/... is taken as a call to that target.
 
 ${targets.join('\n')}
+
+/payment is a card gateway (${paymentLatencyMs} ms) that charges a key once. Tokens: tok_approve, tok_decline, tok_slow,
+tok_timeout_after_charge, tok_500_after_charge. What it charged:
+  curl ${url}/payment/charges
 
 What a target was sent (the last 10 000 calls; "answered" is null while a call is under way
 and when the client went away), and forgetting it:

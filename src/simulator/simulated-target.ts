@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { usualTargetBehaviour, type TargetBehaviour } from './behaviour.ts'
+import type { Played, PlayedCall } from './card-gateway.ts'
 import { readBody } from './read-body.ts'
 import { RecordedCalls } from './recorded-calls.ts'
 import { nextNumber, usualAnswer, type SimulatedAnswer } from './usual-answer.ts'
@@ -15,11 +16,14 @@ export class SimulatedTarget {
   readonly calls = new RecordedCalls()
   behaviour: TargetBehaviour
   readonly #wait: Wait
+  readonly #play: Play | undefined
   readonly #firstAnswers = new Map<string, Promise<SimulatedAnswer>>()
   #wasCalled = false
 
-  constructor(name: string, wait: Wait) {
+  /** With `play`, what it answers when nothing else is wanted depends on what it was sent before. */
+  constructor(name: string, wait: Wait, play?: Play) {
     this.name = name
+    this.#play = play
     this.behaviour = usualTargetBehaviour(name)
     this.#wait = wait
   }
@@ -48,20 +52,26 @@ export class SimulatedTarget {
     if (behaviour.hang) return
     const answer = body.tooLarge
       ? tooLarge
-      : await this.#answer(behaviour, typeof key === 'string' ? key : undefined, () =>
-          call.wasRepeated(),
-        )
-    if (response.destroyed) return
+      : await this.#answer(behaviour, this.#read(request, body.text), () => call.wasRepeated())
+    if (response.destroyed || !answer) return
     send(response, behaviour, answer)
     call.ended(answer.status)
   }
 
+  #read({ method = '', url = '', headers }: IncomingMessage, text: string): PlayedCall {
+    const path = (url.split('?')[0] ?? '').slice(`/${this.name}`.length)
+    const key = headers['idempotency-key']
+    return { method, path, key: typeof key === 'string' ? key : undefined, body: parse(text) }
+  }
+
   async #answer(
     behaviour: TargetBehaviour,
-    key: string | undefined,
+    call: PlayedCall,
     repeated: () => void,
-  ): Promise<SimulatedAnswer> {
+  ): Promise<Played> {
+    const { key } = call
     if (behaviour.outage) return failure(503, `${this.name} is down.`)
+    if (this.#play) return this.#playAfter(behaviour, call, this.#play)
     if (!behaviour.dedupe || !key) return this.#work(behaviour)
     const first = this.#firstAnswers.get(key)
     if (first) {
@@ -69,6 +79,13 @@ export class SimulatedTarget {
       return first
     }
     return this.#workOnce(behaviour, key)
+  }
+
+  async #playAfter(behaviour: TargetBehaviour, call: PlayedCall, play: Play): Promise<Played> {
+    await this.#wait(behaviour)
+    if (Math.random() < behaviour.errorRate) return failure(500, `${this.name} failed.`)
+    const { status } = behaviour
+    return status === null ? play(call) : failure(status, `${this.name} answers ${status}.`)
   }
 
   /** Kept from the start, so that a repetition that overtakes the first call waits for its answer. */
@@ -92,6 +109,16 @@ export class SimulatedTarget {
     const status = behaviour.status ?? usual.status
     if (status >= 300) return failure(status, `${this.name} answers ${status}.`)
     return { ...usual, status }
+  }
+}
+
+type Play = (call: PlayedCall) => Promise<Played>
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -17,6 +17,7 @@ import {
   usualMailboxBehaviour,
   usualTargetBehaviour,
 } from './behaviour.ts'
+import { createCardGateway } from './card-gateway.ts'
 import { controlBehaviour, controlRecords } from './control-requests.ts'
 import { describeSimulator } from './describe-simulator.ts'
 import { Refusal } from './refusal.ts'
@@ -73,7 +74,8 @@ export function createTargetsServer(mail: SimulatedMailServer, wait: Wait, log: 
     if (targets.size >= maxTargets) {
       throw new Refusal(404, `The simulator plays at most ${maxTargets} targets; restart it.`)
     }
-    const target = new SimulatedTarget(name, wait)
+    const play = name === 'payment' ? createCardGateway(wait) : undefined
+    const target = new SimulatedTarget(name, wait, play)
     targets.set(name, target)
     return target
   }
@@ -84,7 +86,7 @@ const toldOverSmtp = 'confirmation-email'
 
 /** Any name is a target, so that of a slip is one too: only nobody calls it. */
 function hintOf({ name, wasCalled }: SimulatedTarget): string | undefined {
-  const usual = ['mailbox', ...Object.keys(usualLatenciesMs)]
+  const usual = ['mailbox', 'payment', ...Object.keys(usualLatenciesMs)]
   if (wasCalled || usual.includes(name)) return undefined
   const near = usual.find((each) => distance(name, each) <= 2)
   return near && `${name} was never called so far; did you mean ${near}?`

@@ -1,3 +1,4 @@
+import type { MessageKind } from '#messages/message-kinds.ts'
 import type { Order } from '#messages/order.ts'
 
 import type { EarlierAnswers } from './earlier-answers.ts'
@@ -18,6 +19,8 @@ export type Target = TargetOptions & {
    * Without it, such a delivery is repeated when the target is idempotent, and else left to a person.
    */
   lookup?: (call: Call) => Promise<LookedUp>
+  /** The kinds of message of which `after` holds. Absent: of all. */
+  afterOnly?: readonly MessageKind[]
   /** Lets an operator correct what is sent for one order. Absent: only its code knows what that is. */
   editing?: RequestEditing
   /** Where it is told, without anything that may be a secret. Absent: only its code knows. */

@@ -31,6 +31,7 @@ export async function deleteOldOrders(
 function isDone(ids: readonly string[]) {
   return sql`o.id = any(${ids}::uuid[])
     and not exists (select from orderwheel.outbox b where b.order_id = o.id)
+    and not exists (select from orderwheel.payments p where p.order_id = o.id and p.state = 'pending')
     and not exists (select from orderwheel.deliveries d
                      where d.order_id = o.id and ${sinceOrders('d.message_id', ids)}
                        and (d.settled_at is null or d.state in ('dead', 'uncertain')))

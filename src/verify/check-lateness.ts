@@ -5,9 +5,9 @@ import type { Db } from '#database/open-database.ts'
 import { idAt } from './chunk.ts'
 import type { Finding } from './finding.ts'
 
-/** What is past its time: messages that are not relayed, and targets that nobody calls; the first 10 000. */
+/** What is past its time: messages that are not relayed, payments of which nobody knows what became, and targets that nobody calls; the first 10 000. */
 export async function checkLateness(db: Db): Promise<Finding[]> {
-  return [...(await lateMessages(db)), ...(await idleTargets(db))]
+  return [...(await lateMessages(db)), ...(await latePayments(db)), ...(await idleTargets(db))]
 }
 
 // A relay works off a backlog in order: while it moves, only what lies before a message that it relayed a while ago was
@@ -43,6 +43,19 @@ const relayedWithin = sql`interval '5 minutes'`
 
 // Relays work side by side, and one may hold a batch for half a minute.
 const committedWithin = sql`interval '1 minute'`
+
+async function latePayments(db: Db): Promise<Finding[]> {
+  const { rows } = await sql<Finding>`
+    select 'payment-unknown' as kind, order_id as "orderId", null as "messageId", null as target,
+           to_json(begun_at) as since
+      from orderwheel.payments
+     where state = 'pending' and begun_at < now() - ${knownWithin}
+     order by try_after limit 10000`.execute(db)
+  return rows
+}
+
+// A gateway that is down for longer is somebody's business.
+const knownWithin = sql`interval '10 minutes'`
 
 // A call may take an hour, but then a job is active. What is due behind a circuit or a pause waits as it should, and
 // so does what was until a moment ago.

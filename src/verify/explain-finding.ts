@@ -43,6 +43,11 @@ export function explainFinding(finding: NamedFinding): Explained {
         'it is not relayed: none is, or it was passed over',
         'start a relay: orderwheel relay; if one runs, its log says why',
       )
+    case 'payment-unknown':
+      return command(
+        'nobody knows whether it was charged',
+        `orderwheel order ${which(finding)} (it says what the gateway answers; a relay asks it again)`,
+      )
     case 'waiting-for-nothing':
       return mended('it waits, and nothing is left to wait for', finding)
     case 'job-silent':

@@ -12,6 +12,7 @@ export const findingKinds = {
   'attempt-missing': 'lost',
   'message-refused': 'stuck',
   'message-late': 'stuck',
+  'payment-unknown': 'stuck',
   'waiting-for-nothing': 'stuck',
   'job-silent': 'stuck',
   'job-overtaken': 'stuck',

@@ -35,6 +35,7 @@ const sourceOf: Readonly<Record<FindingKind, Source>> = {
   'letter-without-death': 'letters',
   'message-refused': 'lateness',
   'message-late': 'lateness',
+  'payment-unknown': 'lateness',
   'target-idle': 'lateness',
 }
 

@@ -77,6 +77,7 @@ async function mend(tx: Tx, deps: RepairDeps, finding: NamedFinding): Promise<Me
     case 'delivery-not-routed':
     case 'message-refused':
     case 'message-late':
+    case 'payment-unknown':
     case 'job-silent':
     case 'job-overtaken':
     case 'target-idle':

@@ -25,13 +25,16 @@ const demoEnvironment = {
   SMS_URL: 'http://127.0.0.1:3900/sms',
   PUSH_URL: 'http://127.0.0.1:3900/push',
   ANALYTICS_URL: 'http://127.0.0.1:3900/analytics',
+  PAYMENT_URL: 'http://127.0.0.1:3900/payment',
+  PAYMENT_KEY: 'simulated',
 }
 
-test('the shipped file is the demo store: all that a checkout hands over, the email after the ERP', async () => {
+test('the shipped file is the demo store: all that a checkout hands over, the email after the ERP and the receipt', async () => {
   const { targets, routes } = await loadConfig({ path: demo, environment: demoEnvironment })
   expect(targets.map(({ name, kind, after }) => [name, kind, after])).toEqual([
     ['erp', 'http', []],
-    ['confirmation-email', 'email', ['erp']],
+    ['receipt', 'receipt', []],
+    ['confirmation-email', 'email', ['erp', 'receipt']],
     ['partner-webhook', 'webhook', []],
     ['inventory-eu', 'http', []],
     ['inventory-us', 'http', []],
@@ -41,10 +44,19 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
     ['sms', 'http', ['erp', 'shipping']],
     ['push', 'http', ['erp']],
     ['analytics', 'batch', []],
+    ['payment', 'http', []],
   ])
   expect(routes).toEqual({
-    'order.placed': targets.map(({ name }) => name),
-    'order.cancelled': ['erp', 'partner-webhook', 'inventory-eu', 'inventory-us', 'inventory-asia'],
+    'order.placed': targets.map(({ name }) => name).filter((name) => name !== 'payment'),
+    'order.cancelled': [
+      'erp',
+      'receipt',
+      'partner-webhook',
+      'inventory-eu',
+      'inventory-us',
+      'inventory-asia',
+      'payment',
+    ],
   })
   for (const target of targets) await target.close()
 })
@@ -66,6 +78,8 @@ test('the variables the shipped file names are the ones it needs', async () => {
     'SMS_URL',
     'PUSH_URL',
     'ANALYTICS_URL',
+    'PAYMENT_URL',
+    'PAYMENT_KEY',
     'ALERT_URL',
   ])
   expect(variables[0]).toEqual({
@@ -74,7 +88,7 @@ test('the variables the shipped file names are the ones it needs', async () => {
     description: 'where the ERP takes orders',
   })
   expect(variables[5]).toMatchObject({ default: '' })
-  await expect(loadConfig({ path: demo, environment: {} })).rejects.toThrow(/has 13 mistakes:\n/)
+  await expect(loadConfig({ path: demo, environment: {} })).rejects.toThrow(/has 15 mistakes:\n/)
 })
 
 test('a webhook of the shipped file into the network needs the allow-list', async () => {

@@ -86,6 +86,8 @@ test('the doctor needs no secrets of the configuration: it looks at the queues o
   expect(missing.map(({ what }) => what.split(' ')[1])).toEqual([
     'erp',
     'erp.dead',
+    'receipt',
+    'receipt.dead',
     'confirmation-email',
     'confirmation-email.dead',
     'partner-webhook',

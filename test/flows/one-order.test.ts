@@ -46,7 +46,7 @@ afterAll(async () => {
   if (code !== 0) throw new Error(`orderwheel all ended with ${code}:\n${all.output()}`)
 })
 
-test('an order goes all the way, the email after the ERP, and what each answered can be seen', async () => {
+test('an order goes all the way, the email after the ERP and with the receipt, and what each answered can be seen', async () => {
   const placed = await post('WEB-10042')
   expect(placed.status).toBe(202)
   const order = await eventually(async () => {
@@ -57,6 +57,7 @@ test('an order goes all the way, the email after the ERP, and what each answered
   const answers = order.deliveries.map(({ target, attempts }) => [target, attempts[0]?.answer])
   expect(Object.fromEntries(answers)).toMatchObject({
     erp: { status: 201, text: expect.stringContaining('erpNumber') },
+    receipt: { value: { number: 'WEB-10042', pages: 1 } },
     'confirmation-email': { status: 250 },
     'partner-webhook': { status: 200 },
     'inventory-asia': { status: 200 },
@@ -71,6 +72,7 @@ test('an order goes all the way, the email after the ERP, and what each answered
   const [mail] = await mailsOf(simulator)
   expect(mail?.subject).toContain('WEB-10042')
   expect(mail?.text).toMatch(/463,50\s€/)
+  expect(mail?.attachments).toMatchObject([{ filename: 'receipt-WEB-10042.pdf' }])
   expect(Date.parse(mail?.receivedAt ?? '')).toBeGreaterThan(Date.parse(call?.at ?? ''))
 
   const story = startOrderwheel(['order', 'WEB-10042'], environment)
@@ -106,7 +108,7 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
   expect(heard.orderwheel_outbox).toEqual([''])
   const [first, ...later] = heard.orderwheel_jobs ?? []
   expect(first).toBe(
-    'erp,partner-webhook,inventory-eu,inventory-us,inventory-asia,crm,shipping,analytics',
+    'erp,receipt,partner-webhook,inventory-eu,inventory-us,inventory-asia,crm,shipping,analytics',
   )
   const released = later.flatMap((names) => names.split(','))
   expect(released.toSorted()).toEqual(['confirmation-email', 'push', 'sms'])

@@ -24,7 +24,20 @@ import {
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 const installed = findPgBouncer()
-const targets = ['analytics', 'confirmation-email', 'erp', 'partner-webhook']
+const targets = [
+  'analytics',
+  'confirmation-email',
+  'crm',
+  'erp',
+  'inventory-asia',
+  'inventory-eu',
+  'inventory-us',
+  'partner-webhook',
+  'push',
+  'receipt',
+  'shipping',
+  'sms',
+]
 
 let simulator: Simulator
 let database: TestDatabase

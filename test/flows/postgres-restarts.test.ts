@@ -74,7 +74,20 @@ test(
     )
     const all = (target: string) => ({ target, state: 'delivered', count: orders })
     expect(states.rows).toEqual(
-      ['analytics', 'confirmation-email', 'erp', 'partner-webhook'].map(all),
+      [
+        'analytics',
+        'confirmation-email',
+        'crm',
+        'erp',
+        'inventory-asia',
+        'inventory-eu',
+        'inventory-us',
+        'partner-webhook',
+        'push',
+        'receipt',
+        'shipping',
+        'sms',
+      ].map(all),
     )
     const told = (await callsOf(simulator, 'erp')).map((call) => call.path)
     expect(new Set(told).size).toBe(orders)

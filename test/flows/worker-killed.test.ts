@@ -25,7 +25,7 @@ afterEach(async () => {
 
 test('a worker killed while it calls the ERP: the order still arrives, with the same Idempotency-Key', async () => {
   simulator = await startSimulator({ port: 0, smtpPort: 0, log: createLog('test', 'silent') })
-  const names = ['erp', 'confirmation-email', 'partner-webhook', 'analytics']
+  const names = ['erp', 'receipt', 'confirmation-email', 'partner-webhook', 'analytics']
   shop = await openTestShop(
     names.map((name) => testTarget(name)),
     { 'order.placed': ['erp'] },

@@ -11,6 +11,7 @@ import { exampleOrder } from '#messages/example-order.ts'
 import { findConflicts } from '#orders/find-conflicts.ts'
 import { insertOrders, type NewOrder } from '#orders/insert-orders.ts'
 import { readOrder } from '#orders/read-order.ts'
+import { readPulses, readWatched } from '#orders/read-watched.ts'
 import { hasDueMessage } from '#outbox/due-messages.ts'
 import { keepJobs } from '#queues/jobs.ts'
 import { relayBatch } from '#relay/relay-batch.ts'
@@ -83,6 +84,16 @@ test('showing an order', async () => {
   expect(await readsOf('show-order', () => readOrder(shop.db, { externalId: 'WEB-777' }))).toEqual(
     [],
   )
+})
+
+test('watching a thousand orders', async () => {
+  const { rows } = await shop.pool.query<{ id: string }>(
+    'select id from orderwheel.orders order by id limit 1000',
+  )
+  const ids = rows.map(({ id }) => id)
+  expect(await readsOf('watch-orders', () => readPulses(shop.db, ids))).toEqual([])
+  const changed = ids.slice(0, 200)
+  expect(await readsOf('watch-orders-changed', () => readWatched(shop.db, changed))).toEqual([])
 })
 
 /** Compares what is said with the file of that name, and answers the reads of whole tables in it. */

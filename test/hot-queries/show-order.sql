@@ -1,5 +1,8 @@
-select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
+select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
  coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+ case when p.order_id is not null then json_build_object(
+           'state', p.state, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
+           'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,
  (select coalesce(json_agg(json_build_object(
            'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
            'relayedAt', m.relayed_at, 'refusal', m.refusal) order by m.position), '[]')
@@ -25,4 +28,5 @@ select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedA
     from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
    where d.order_id = o.id) as deliveries
  from orderwheel.orders o
+ left join orderwheel.payments p on p.order_id = o.id
 where o.external_id = $1;

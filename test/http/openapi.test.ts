@@ -46,6 +46,8 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
   const paths = Object.keys(document.paths)
   expect(paths.filter((path) => !path.startsWith('/ops/'))).toEqual([
     '/orders/{id}/events',
+    '/status/{token}',
+    '/status/{token}/events',
     '/orders',
     '/orders/{id}',
     '/orders/{id}/cancellation',
@@ -83,7 +85,7 @@ test('the OpenAPI file names the key, the headers and every answer of placing an
     expect.objectContaining({ name: 'Idempotency-Key', in: 'header', required: true }),
   )
   expect(Object.keys(post?.responses ?? {})).toEqual(
-    '202 400 401 403 408 409 413 415 422 429 500 503'.split(' '),
+    '202 400 401 402 403 408 409 413 415 422 429 500 503'.split(' '),
   )
 })
 

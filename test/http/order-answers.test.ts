@@ -13,31 +13,35 @@ test('the storefront sees what a target answered, without the headers that are f
     outcome: 'give-up',
     reason: 'no',
   } as const
-  const shown = orderAnswer({
-    id,
-    externalId: 'WEB-1',
-    state: 'needs-attention',
-    receivedAt: '',
-    order: exampleOrder('WEB-1'),
-    messages: [],
-    deliveries: [
-      {
-        target: 'erp',
-        message: { id, kind: 'order.placed' },
-        state: 'dead',
-        attemptCount: 2,
-        attempts: [
-          { ...attempt, answer },
-          { ...attempt, answer: null },
-        ],
-        nextAttemptAt: null,
-        lastError: 'no',
-        deliveredAt: null,
-        deadLetterId: id,
-        waitsFor: [],
-      },
-    ],
-  })
+  const shown = orderAnswer(
+    {
+      id,
+      externalId: 'WEB-1',
+      state: 'needs-attention',
+      receivedAt: '',
+      order: exampleOrder('WEB-1'),
+      messages: [],
+      payment: null,
+      deliveries: [
+        {
+          target: 'erp',
+          message: { id, kind: 'order.placed' },
+          state: 'dead',
+          attemptCount: 2,
+          attempts: [
+            { ...attempt, answer },
+            { ...attempt, answer: null },
+          ],
+          nextAttemptAt: null,
+          lastError: 'no',
+          deliveredAt: null,
+          deadLetterId: id,
+          waitsFor: [],
+        },
+      ],
+    },
+    undefined,
+  )
   expect(JSON.parse(JSON.stringify(shown)).deliveries[0].attempts).toMatchObject([
     { answer: { status: 422, text: 'no', code: 'NO' } },
     { answer: null },

@@ -26,7 +26,12 @@ test('an order is accepted with 202 and can be read back by id and by external i
   const { id } = placed.body as { id: string }
   expect(placed).toMatchObject({
     status: 202,
-    body: { id, externalId: order.externalId, state: 'received', links: { self: `/orders/${id}` } },
+    body: {
+      id,
+      externalId: order.externalId,
+      state: 'received',
+      links: { self: `/orders/${id}`, status: expect.stringMatching(/^\/status\/[\w-]{43}$/) },
+    },
   })
   expect(placed.headers.get('location')).toBe(`/orders/${id}`)
   const read = await api.get(`/orders/${id}`)

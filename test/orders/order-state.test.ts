@@ -64,3 +64,13 @@ test.each<[string, OrderProgress, string]>([
 ])('an order with %s', (_what, progress, state) => {
   expect(orderState(progress)).toBe(state)
 })
+
+test('an order that is not paid yet, or was declined, says so', () => {
+  const silent = { unrelayed: [], relayed: [], deliveries: [], historyDropped: false }
+  expect(orderState({ ...silent, payment: 'pending' })).toBe('awaiting-payment')
+  expect(orderState({ ...silent, payment: 'declined' })).toBe('payment-declined')
+  expect(orderState({ ...silent, payment: 'captured' })).toBe('received')
+  expect(
+    orderState({ ...silent, relayed: [{ kind: 'order.cancelled' }], payment: 'captured' }),
+  ).toBe('cancelled')
+})

@@ -56,6 +56,7 @@ test('an order pasted from what npm start prints reaches every target, and is th
     'inventory-us delivered',
     'partner-webhook delivered',
     'push delivered',
+    'receipt delivered',
     'shipping delivered',
     'sms delivered',
   ])

@@ -137,7 +137,7 @@ test('a worker calls only the targets it was given', async () => {
 
   expect(await deliveries()).toEqual([
     'analytics delivered',
-    'confirmation-email queued',
+    'confirmation-email waiting',
     'crm queued',
     'erp delivered',
     'inventory-asia queued',
@@ -145,6 +145,7 @@ test('a worker calls only the targets it was given', async () => {
     'inventory-us queued',
     'partner-webhook queued',
     'push queued',
+    'receipt queued',
     'shipping queued',
     'sms waiting',
   ])

@@ -78,6 +78,8 @@ async function runChecks(): Promise<void> {
     })
     assert.deepEqual(Object.fromEntries(answers), {
       erp: 201,
+      // It is made here, and nobody answers.
+      receipt: undefined,
       'confirmation-email': 250,
       'partner-webhook': 200,
       'inventory-eu': 200,
@@ -102,19 +104,26 @@ async function runChecks(): Promise<void> {
     assert.match(webhook?.headers['webhook-signature'] ?? '', /^v1,/)
   })
 
-  await check('the customer got one mail, after the ERP knew the order', async () => {
-    const mails = (await (await fetch(`${simulator}/mailbox`)).json()) as ReceivedMail[]
-    assert.equal(mails.length, 1)
-    assert.ok(mails[0]?.subject.includes(externalId), mails[0]?.subject)
-    assert.deepEqual(mails[0]?.envelope.to, ['ada@example.com'])
-    const [erp] = await callsOf('erp')
-    assert.ok(Date.parse(mails[0].receivedAt) >= Date.parse(erp?.at ?? '') + (erp?.durationMs ?? 0))
-  })
+  await check(
+    'the customer got one mail with the receipt, after the ERP knew the order',
+    async () => {
+      const mails = (await (await fetch(`${simulator}/mailbox`)).json()) as ReceivedMail[]
+      assert.equal(mails.length, 1)
+      assert.ok(mails[0]?.subject.includes(externalId), mails[0]?.subject)
+      assert.deepEqual(mails[0]?.envelope.to, ['ada@example.com'])
+      const attached = mails[0].attachments.map(({ filename }) => filename)
+      assert.deepEqual(attached, [`receipt-${externalId}.pdf`])
+      const [erp] = await callsOf('erp')
+      assert.ok(
+        Date.parse(mails[0].receivedAt) >= Date.parse(erp?.at ?? '') + (erp?.durationMs ?? 0),
+      )
+    },
+  )
 
   await check('the other commands tell the story of the order', async () => {
     const database = printed(invitation, /^export DATABASE_URL=.*$/m)
     const story = await paste(`${database}\n${printed(invitation, /^npx orderwheel order .*$/m)}`)
-    for (const target of ['erp', 'confirmation-email', 'partner-webhook', 'analytics']) {
+    for (const target of ['erp', 'receipt', 'confirmation-email', 'partner-webhook', 'analytics']) {
       assert.ok(story.includes(target), story)
     }
   })

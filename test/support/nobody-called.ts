@@ -12,6 +12,8 @@ export const nobodyCalled = {
   PARTNER_URL: 'https://partner.example/',
   PARTNER_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   SMTP_URL: 'smtp://127.0.0.1:1',
+  PAYMENT_URL: 'http://127.0.0.1:1/',
+  PAYMENT_KEY: 'none',
   EMAIL_FROM: 'shop@example.com',
   PORT: '0',
 }

@@ -248,7 +248,7 @@ test('a process goes on with other things while 500 items are rendered', async (
   await tell(target, exampleCall({ order: { ...order, items: items as Order['items'] } }))
   clearInterval(timer)
   // Rendered here, none would come before the end.
-  expect(turns).toBeGreaterThan(10)
+  expect(turns).toBeGreaterThan(3)
 })
 
 test.each([

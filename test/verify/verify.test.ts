@@ -337,6 +337,23 @@ const cases: Case[] = [
     left: ['message-refused'],
   },
   {
+    name: 'a payment of which nobody has known for long what became',
+    found: ['payment-unknown'],
+    lost: 0,
+    async disturb(db, { waiting }) {
+      await sql`delete from orderwheel.outbox where order_id = ${waiting.orderId}`.execute(db)
+      await sql`
+        insert into orderwheel.payments (order_id, external_id, provider, mode, token, begun_at)
+        values (${waiting.orderId}, 'WEB-1', 'cards', 'capture', 'tok', now() - interval '11 minutes')`.execute(
+        db,
+      )
+      return waiting.orderId
+    },
+    repaired: 'for-a-person',
+    actions: [],
+    left: ['payment-unknown'],
+  },
+  {
     name: 'a message that nobody relays',
     found: ['message-late'],
     lost: 0,

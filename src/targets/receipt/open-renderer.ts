@@ -10,8 +10,8 @@ export type Renderer = {
 }
 
 /**
- * Renders one receipt after the other in a thread of its own: 500 items take most of a second, in which nothing
- * else of the process could run. The thread starts with the first receipt and ends when there is none for a while.
+ * Renders one receipt after the other in a thread of its own: 500 items take a quarter of a second, in which
+ * nothing else of the process could run. The thread starts with the first receipt and ends when there is none for a while.
  */
 export function openRenderer(idleMs = 60_000): Renderer {
   let thread: Worker | undefined

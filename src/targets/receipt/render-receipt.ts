@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { buffer } from 'node:stream/consumers'
 
 import { describeReceipt } from './describe-receipt.ts'
 import { drawReceipt } from './draw-receipt.ts'
 import { openSheet } from './open-sheet.ts'
-import { readCoverage } from './read-coverage.ts'
+import { plainFont } from './plain-font.ts'
 import type { ReceiptRequest } from './receipt-request.ts'
 
 export type RenderedReceipt = { bytes: Uint8Array<ArrayBuffer>; pages: number }
@@ -44,12 +43,15 @@ function loadFonts(): Fonts {
 function readFonts(): Fonts {
   // By their place: what the package exports itself is for bundlers of mobile applications.
   const require = createRequire(import.meta.url)
-  const regular = readFileSync(
+  const regular = plainFont(
     require.resolve('@expo-google-fonts/noto-sans/400Regular/NotoSans_400Regular.ttf'),
   )
-  const bold = readFileSync(
+  const bold = plainFont(
     require.resolve('@expo-google-fonts/noto-sans/700Bold/NotoSans_700Bold.ttf'),
   )
-  const [inRegular, inBold] = [readCoverage(regular), readCoverage(bold)]
-  return { regular, bold, covers: (code) => inRegular(code) && inBold(code) }
+  return {
+    regular: regular.bytes,
+    bold: bold.bytes,
+    covers: (codePoint) => regular.covers(codePoint) && bold.covers(codePoint),
+  }
 }

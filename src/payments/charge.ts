@@ -1,0 +1,46 @@
+import type { Order } from '#messages/order.ts'
+import type { ChargeResult } from '#targets/charge-result.ts'
+import type { Charge, PaymentGateway } from '#targets/payment-gateway.ts'
+
+export type ToCharge = {
+  orderId: string
+  /** ISO 8601. */
+  receivedAt: string
+  /** Its payment has no token. */
+  order: Order
+  token: string
+  attempt: number
+}
+
+/** One question to the gateway, which ends within `seconds`. Does not throw. */
+export async function charge(
+  gateway: PaymentGateway,
+  toCharge: ToCharge,
+  { seconds, lookFirst }: { seconds: number; lookFirst: boolean },
+): Promise<ChargeResult> {
+  const given = describe(gateway, toCharge)
+  if (lookFirst && gateway.lookup) {
+    const found = await gateway.lookup({ ...given, signal: within(seconds) })
+    if (found.kind !== 'unknown') return found
+  }
+  return gateway.charge({ ...given, signal: within(seconds) })
+}
+
+function describe(
+  { mode }: PaymentGateway,
+  { order, orderId, receivedAt, token, attempt }: ToCharge,
+): Omit<Charge, 'signal'> {
+  return {
+    order: { ...order, id: orderId, receivedAt },
+    token,
+    amount: order.totals.total,
+    currency: order.currency,
+    mode,
+    attempt,
+    idempotencyKey: orderId,
+  }
+}
+
+function within(seconds: number): AbortSignal {
+  return AbortSignal.timeout(seconds * 1_000)
+}

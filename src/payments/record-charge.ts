@@ -1,0 +1,100 @@
+import { sql } from 'kysely'
+
+import type { Db, Tx } from '#database/open-database.ts'
+import type { PaymentState } from '#database/tables.ts'
+import type { ChargedPayment } from '#messages/charged-payment.ts'
+import type { ChargeResult } from '#targets/charge-result.ts'
+import type { PaymentGateway } from '#targets/payment-gateway.ts'
+
+/** What is known of a charge. */
+export type Settled = Extract<ChargeResult, { kind: 'approved' | 'declined' }>
+
+/** A charge somebody asked the gateway about: `attempt` is which of the asking. */
+export type Asked = { orderId: string; attempt: number }
+
+/**
+ * Writes down that an order was charged or declined, in one transaction with what follows from it: the order's own
+ * `payment` and, when it was approved, its `order.placed` message. Whoever asked first and is answered last changes
+ * nothing. Answers whether targets are to be told.
+ */
+export async function recordSettled(
+  db: Db,
+  gateway: Pick<PaymentGateway, 'provider' | 'mode'>,
+  { orderId, settled }: { orderId: string; settled: Settled },
+): Promise<{ told: boolean }> {
+  return db.transaction().execute(async (tx) => {
+    // Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it
+    // was paid is not told as placed, and what is placed is told before its cancellation.
+    await sql`select from orderwheel.orders where id = ${orderId} for update`.execute(tx)
+    const { rows } = await write(tx, orderId, { settled, payment: describe(gateway, settled) })
+    return { told: rows.length > 0 }
+  })
+}
+
+function describe(
+  { provider, mode }: Pick<PaymentGateway, 'provider' | 'mode'>,
+  settled: Settled,
+): ChargedPayment {
+  if (settled.kind === 'declined') return { status: 'declined', provider, reference: null, mode }
+  const status = mode === 'authorise' ? 'authorized' : 'captured'
+  return { status, provider, reference: settled.reference, mode }
+}
+
+// A number nobody can guess takes the place of a declined order's own, so that the buyer can try again under it.
+async function write(
+  tx: Tx,
+  orderId: string,
+  { settled, payment }: { settled: Settled; payment: ChargedPayment },
+) {
+  const state: PaymentState = payment.status
+  const isApproved = settled.kind === 'approved'
+  const reason = isApproved ? null : settled.reason
+  const code = isApproved ? null : (settled.code ?? null)
+  return sql`
+    with settled as (
+      update orderwheel.payments
+         set state = ${state}, reference = ${payment.reference}, reason = ${reason}, code = ${code}, token = null,
+             claimed_until = null, settled_at = now()
+       where order_id = ${orderId} and state = 'pending'
+      returning order_id
+    ), completed as (
+      update orderwheel.orders o
+         set document = jsonb_set(o.document, '{payment}', ${JSON.stringify(payment)}::jsonb),
+             external_id = case when ${isApproved} then o.external_id else 'declined-' || gen_random_uuid() end
+        from settled s where o.id = s.order_id
+    )
+    insert into orderwheel.outbox (order_id, kind)
+    select order_id, 'order.placed' from settled
+     where ${isApproved}
+       and not exists (select from orderwheel.outbox b where b.order_id = settled.order_id and b.kind = 'order.cancelled')
+       and not exists (select from orderwheel.messages m where m.order_id = settled.order_id and m.kind = 'order.cancelled')
+    returning order_id`.execute(tx)
+}
+
+/** Writes down that nobody knows yet: a relay asks again after 2, 4, 8 seconds … up to every 5 minutes. */
+export async function recordUnknown(
+  db: Db,
+  { orderId, attempt }: Asked,
+  reason: string,
+): Promise<void> {
+  await sql`
+    update orderwheel.payments
+       set reason = ${reason}, claimed_until = null,
+           try_after = now() + make_interval(secs => least(300, 2 ^ least(attempts, 9)))
+     where order_id = ${orderId} and attempts = ${attempt} and state = 'pending'`.execute(db)
+}
+
+/**
+ * Takes back an order whose charge for certain never reached the gateway. False: somebody else has asked the gateway
+ * meanwhile, and the order stays.
+ */
+export async function takeBackOrder(db: Db, { orderId, attempt }: Asked): Promise<boolean> {
+  const { rows } = await sql`
+    with gone as (
+      delete from orderwheel.payments
+       where order_id = ${orderId} and attempts = ${attempt} and state = 'pending'
+      returning order_id
+    )
+    delete from orderwheel.orders o using gone g where o.id = g.order_id returning o.id`.execute(db)
+  return rows.length > 0
+}
