@@ -124,6 +124,8 @@ export default defineConfig({
         })
       },
       idempotent: false,
+      // A worker that is stopped waits so long for its answer: nobody could say later whether it was sent.
+      timeoutSeconds: 8,
       withdrawWhenCancelled: true,
     }),
 
@@ -138,6 +140,7 @@ export default defineConfig({
         },
       }),
       idempotent: false,
+      timeoutSeconds: 8,
       withdrawWhenCancelled: true,
     }),
 

@@ -20,7 +20,7 @@ export function watchOwner({ db, log, worker, deployment }: WorkerDeps): OwnerWa
   function tellNameless() {
     if (namelessSaid) return
     namelessSaid = true
-    log.warn({ reason: namelessOwner }, 'the owner of this database has no name')
+    log.info({ reason: namelessOwner }, 'the owner of this database has no name')
   }
 
   function tell(fit: OwnerFit) {
