@@ -1,5 +1,6 @@
 import {
   approved,
+  audit,
   batch,
   declined,
   defineConfig,
@@ -144,6 +145,9 @@ export default defineConfig({
       withdrawWhenCancelled: true,
     }),
 
+    // What was ordered, in a chain of hashes: `orderwheel audit verify` proves that nobody touched it since.
+    audit: audit(),
+
     // Nice to have: after the others, many orders in one request, and no retries through the night.
     analytics: batch({
       url: env('ANALYTICS_URL', { description: 'where analytics takes events' }),
@@ -176,6 +180,7 @@ export default defineConfig({
       'shipping',
       'sms',
       'push',
+      'audit',
       'analytics',
     ],
     'order.cancelled': [
@@ -185,6 +190,7 @@ export default defineConfig({
       'inventory-eu',
       'inventory-us',
       'inventory-asia',
+      'audit',
     ],
   },
 

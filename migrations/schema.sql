@@ -172,6 +172,123 @@ end
 $function$;
 comment on function orderwheel.delete_letters_of_deliveries() is 'What deleting a delivery deletes: its dead letters.';
 
+CREATE OR REPLACE FUNCTION orderwheel.netstring(field text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (field IS NULL) THEN '-,'::text ELSE ((((octet_length(convert_to(field, 'UTF8'::name)))::text || ':'::text) || field) || ','::text) END;
+comment on function orderwheel.netstring(text) is 'A text so that no two lists of texts are written alike: its length in bytes, a colon, the text, a comma; null is -, alone.';
+
+CREATE OR REPLACE FUNCTION orderwheel.entry_time(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
+comment on function orderwheel.entry_time(timestamp with time zone) is 'A time as it is hashed: 2026-11-23T10:15:00.123456Z.';
+
+CREATE OR REPLACE FUNCTION orderwheel.chain_record()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform orderwheel.chain_entries(array[(
+    null, case tg_op when 'INSERT' then new.at else now() end, case tg_op when 'INSERT' then 'action' else 'masked' end,
+    new.id, '{}', orderwheel.record_digest(new), null, null)::orderwheel.audit_chain]);
+  return null;
+end
+$function$;
+comment on function orderwheel.chain_record() is 'Enters a row of audit_log, or what forgetting left of it, when its transaction commits.';
+
+CREATE OR REPLACE FUNCTION orderwheel.renew_salt()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.salt := gen_random_uuid();
+  return new;
+end
+$function$;
+comment on function orderwheel.renew_salt() is 'Gives a row of audit_log whose texts are forgotten another salt.';
+
+CREATE OR REPLACE FUNCTION orderwheel.chain_told(target text, message_ids uuid[], order_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  told   record;
+  before bigint;
+begin
+  -- What the foreign key of audit_salts would lock after the chain's end.
+  perform from orderwheel.orders where id = any(order_ids) order by id for key share;
+  with said as materialized (
+    select m.id, m.kind, m.payload::text as payload, o.id as order_id, o.external_id, o.document, gen_random_uuid() as salt
+      from unnest(message_ids, order_ids) as t(message_id, order_id)
+     cross join lateral (select * from orderwheel.messages where id = t.message_id offset 0) m
+     cross join lateral (select * from orderwheel.orders where id = t.order_id offset 0) o
+  )
+  select array_agg((
+           null, now(), 'told', s.order_id,
+           jsonb_build_object(
+             'target', target, 'message', s.id, 'kind', s.kind, 'externalId', s.external_id,
+             'total', s.document #> '{totals,total}', 'currency', s.document -> 'currency',
+             'payload', encode(orderwheel.salted_digest(s.salt, s.payload), 'hex')),
+           orderwheel.salted_digest(s.salt, s.document::text), null, null)::orderwheel.audit_chain order by s.id) as entries,
+         array_agg(s.order_id order by s.id) as orders, array_agg(s.salt order by s.id) as salts
+    into told
+    from said s;
+  if told.entries is null then
+    return;
+  end if;
+  before := orderwheel.chain_entries(told.entries);
+  insert into orderwheel.audit_salts (position, order_id, salt)
+  select before + n, order_id, salt from unnest(told.orders, told.salts) with ordinality as t(order_id, salt, n);
+end
+$function$;
+comment on function orderwheel.chain_told(text,uuid[],uuid[]) is 'Enters that a target was told these messages of these orders, and keeps the salts.';
+
+CREATE OR REPLACE FUNCTION orderwheel.salted_digest(salt uuid, said text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN sha256(convert_to((orderwheel.netstring((salt)::text) || orderwheel.netstring(said)), 'UTF8'::name));
+comment on function orderwheel.salted_digest(uuid,text) is 'What the digest of an order''s document or a message''s payload has to be; without a salt, of what is left of an order that was forgotten.';
+
+CREATE OR REPLACE FUNCTION orderwheel.chain_forgotten(forgotten uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from orderwheel.audit_salts where order_id = forgotten;
+  perform orderwheel.chain_entries(array_agg((
+    null, now(), 'forgotten', o.id, '{}', orderwheel.salted_digest(null, o.document::text), null, null)::orderwheel.audit_chain))
+     from orderwheel.orders o where o.id = forgotten;
+end
+$function$;
+comment on function orderwheel.chain_forgotten(uuid) is 'Deletes the salts of an order that was forgotten, and enters that it was.';
+
+CREATE OR REPLACE FUNCTION orderwheel.chain_removed(of_table text, until timestamp with time zone, removed bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform orderwheel.chain_entries(array[(
+    null, now(), 'removed', null,
+    jsonb_build_object('of', of_table, 'until', orderwheel.entry_time(until), 'count', removed), null, null, null)::orderwheel.audit_chain]);
+end
+$function$;
+comment on function orderwheel.chain_removed(text,timestamp with time zone,bigint) is 'Enters that the retention deleted rows of audit_log, or orders, from before a time.';
+
+CREATE OR REPLACE FUNCTION orderwheel.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'orderwheel.audit_chain is append-only: % is refused. What happened is not undone by removing its entry; see docs/audit-log.md.', lower(tg_op)
+    using errcode = 'integrity_constraint_violation';
+end
+$function$;
+comment on function orderwheel.refuse_change() is 'Refuses to change or remove entries of audit_chain.';
+
 create table orderwheel.schema_migrations (
   name       text not null,
   checksum   text not null,
@@ -347,7 +464,7 @@ create table orderwheel.targets (
 ) with (fillfactor=50);
 comment on table orderwheel.targets is 'The targets of the configuration file, as the last process that started declared them, and what all workers share about each: limits, pause, circuit.';
 comment on column orderwheel.targets.name is 'The target''s name: also its queue''s name in pgboss, whose dead-letter queue is <name>.dead.';
-comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt.';
+comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt; or entered: audit.';
 comment on column orderwheel.targets.concurrency is 'Calls at a time by all workers together, by the configuration.';
 comment on column orderwheel.targets.declared_at is 'When a process with this target in its configuration last started.';
 comment on column orderwheel.targets.priority is 'Who goes first where a worker cannot serve all: high, normal, low.';
@@ -545,6 +662,7 @@ create table orderwheel.audit_log (
   subject text not null,
   reason  text,
   details jsonb not null default '{}'::jsonb,
+  salt    uuid not null default gen_random_uuid(),
   constraint audit_log_pkey PRIMARY KEY (id),
   constraint audit_log_action_check CHECK ((length(action) <= 100)),
   constraint audit_log_reason_check CHECK ((length(reason) <= 2000)),
@@ -561,6 +679,7 @@ comment on column orderwheel.audit_log.action is 'What was done, for example key
 comment on column orderwheel.audit_log.subject is 'To what: a key, a target, an order, a dead letter.';
 comment on column orderwheel.audit_log.reason is 'The reason given.';
 comment on column orderwheel.audit_log.details is 'Anything else worth keeping.';
+comment on column orderwheel.audit_log.salt is 'Salt of the row''s digest in audit_chain, anew when forgetting takes texts from the row: then nobody can guess from the old digest what it said.';
 comment on index orderwheel.audit_log_at is 'What was done lately.';
 comment on index orderwheel.audit_log_pkey is 'Time-ordered.';
 comment on index orderwheel.audit_log_subject is 'What was done to an order, a target, a letter: order_timeline.';
@@ -1096,12 +1215,104 @@ comment on column orderwheel.link_keys.key is 'Random. Whoever knows it can make
 comment on column orderwheel.link_keys.made_at is 'When it was made.';
 comment on constraint link_keys_pkey on orderwheel.link_keys is 'One key for a purpose.';
 
+create table orderwheel.audit_chain (
+  "position" bigint not null,
+  at         timestamp with time zone not null,
+  kind       text not null,
+  record     uuid,
+  details    jsonb not null default '{}'::jsonb,
+  digest     bytea,
+  previous   bytea not null,
+  hash       bytea not null,
+  constraint audit_chain_pkey PRIMARY KEY ("position"),
+  constraint audit_chain_details_check CHECK ((octet_length((details)::text) <= 4096)),
+  constraint audit_chain_digest_check CHECK ((octet_length(digest) = 32)),
+  constraint audit_chain_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint audit_chain_kind_check CHECK ((kind = ANY (ARRAY['begun'::text, 'action'::text, 'masked'::text, 'told'::text, 'forgotten'::text, 'removed'::text]))),
+  constraint audit_chain_position_check CHECK (("position" > 0)),
+  constraint audit_chain_previous_check CHECK ((octet_length(previous) = 32))
+);
+CREATE INDEX audit_chain_record ON orderwheel.audit_chain USING btree (record, "position");
+CREATE INDEX audit_chain_removed ON orderwheel.audit_chain USING btree ("position") WHERE (kind = 'removed'::text);
+comment on table orderwheel.audit_chain is 'Append-only: an entry for each row of audit_log and each message an audit target was told, each with the hash of the one before. Never deleted. See docs/audit-log.md.';
+comment on column orderwheel.audit_chain."position" is '1, 2, 3 … without a gap.';
+comment on column orderwheel.audit_chain.at is 'When it was done or entered.';
+comment on column orderwheel.audit_chain.kind is 'begun: the first entry · action: a row of audit_log · masked: forgetting took texts from that row · told: an audit target was told · forgotten: an order lost its personal data · removed: the retention deleted.';
+comment on column orderwheel.audit_chain.record is 'The row of audit_log (action, masked) or the order (told, forgotten).';
+comment on column orderwheel.audit_chain.details is 'Nothing personal. begun: chain, a random name · told: target, message, kind, externalId, total, currency, payload (a digest) · removed: of, until, count.';
+comment on column orderwheel.audit_chain.digest is 'SHA-256 of a salt and of what it is about: the row of audit_log, the order''s document; of a forgotten order, what is left of it, without a salt.';
+comment on column orderwheel.audit_chain.previous is 'The hash of the entry before; of the first, zeros.';
+comment on column orderwheel.audit_chain.hash is 'SHA-256 of position, at, kind, record, details, digest and previous: entry_hash().';
+comment on constraint audit_chain_pkey on orderwheel.audit_chain is 'No two entries continue the same one.';
+comment on index orderwheel.audit_chain_record is 'The entries about a record or an order.';
+comment on index orderwheel.audit_chain_removed is 'What the retention deleted.';
+
+create table orderwheel.audit_salts (
+  "position" bigint not null,
+  order_id   uuid not null,
+  salt       uuid not null,
+  constraint audit_salts_pkey PRIMARY KEY ("position"),
+  constraint audit_salts_position_check CHECK (("position" > 0)),
+  constraint audit_salts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
+);
+CREATE INDEX audit_salts_order ON orderwheel.audit_salts USING btree (order_id);
+comment on table orderwheel.audit_salts is 'Salts of the digests of orders in audit_chain. One goes with its order, or with the person who is forgotten: then nobody can guess what the digest was of.';
+comment on column orderwheel.audit_salts."position" is 'The entry. No foreign key: an entry that is missing has to be found, not cascaded.';
+comment on column orderwheel.audit_salts.order_id is 'The order.';
+comment on column orderwheel.audit_salts.salt is '122 random bits.';
+comment on constraint audit_salts_order_id_fkey on orderwheel.audit_salts is 'A salt goes with its order.';
+comment on constraint audit_salts_pkey on orderwheel.audit_salts is 'One of each entry.';
+comment on index orderwheel.audit_salts_order is 'The salts of an order, to be deleted with it.';
+
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN (SELECT max(dropped_history.until) AS max FROM orderwheel.dropped_history);
 comment on function orderwheel.history_since() is 'Since when no message, delivery or attempt has been dropped by retention: what is older may lack its history without being lost. Null: since ever.';
+
+CREATE OR REPLACE FUNCTION orderwheel.entry_hash(entry orderwheel.audit_chain)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN sha256(convert_to(((((((orderwheel.netstring(((entry)."position")::text) || orderwheel.netstring(orderwheel.entry_time((entry).at))) || orderwheel.netstring((entry).kind)) || orderwheel.netstring(((entry).record)::text)) || orderwheel.netstring(((entry).details)::text)) || orderwheel.netstring(encode((entry).digest, 'hex'::text))) || orderwheel.netstring(encode((entry).previous, 'hex'::text))), 'UTF8'::name));
+comment on function orderwheel.entry_hash(orderwheel.audit_chain) is 'What the hash of an entry has to be.';
+
+CREATE OR REPLACE FUNCTION orderwheel.record_digest(record orderwheel.audit_log)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN sha256(convert_to((((((((orderwheel.netstring(((record).salt)::text) || orderwheel.netstring(((record).id)::text)) || orderwheel.netstring(orderwheel.entry_time((record).at))) || orderwheel.netstring((record).who)) || orderwheel.netstring((record).action)) || orderwheel.netstring((record).subject)) || orderwheel.netstring((record).reason)) || orderwheel.netstring(((record).details)::text)), 'UTF8'::name));
+comment on function orderwheel.record_digest(orderwheel.audit_log) is 'What the digest of a row of audit_log has to be, as the row is now.';
+
+CREATE OR REPLACE FUNCTION orderwheel.chain_entries(entries orderwheel.audit_chain[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+declare
+  entry  orderwheel.audit_chain;
+  linked orderwheel.audit_chain[] := '{}';
+  tip    record;
+  n      bigint;
+  hash   bytea;
+begin
+  perform pg_advisory_xact_lock(hashtext('orderwheel'), hashtext('audit chain'));
+  select c.position, c.hash into tip from orderwheel.audit_chain c order by c.position desc limit 1;
+  n := coalesce(tip.position, 0);
+  hash := coalesce(tip.hash, decode(repeat('00', 32), 'hex'));
+  foreach entry in array entries loop
+    n := n + 1;
+    entry.position := n;
+    entry.previous := hash;
+    hash := orderwheel.entry_hash(entry);
+    entry.hash := hash;
+    linked := linked || entry;
+  end loop;
+  insert into orderwheel.audit_chain select * from unnest(linked);
+  return coalesce(tip.position, 0);
+end
+$function$;
+comment on function orderwheel.chain_entries(orderwheel.audit_chain[]) is 'Appends entries without position and hash, in this order; answers the position before the first of them. The last thing a transaction does: it holds the chain''s end until then.';
 
 create view orderwheel.order_timeline as
  SELECT o.id AS order_id,
@@ -1490,6 +1701,21 @@ comment on column orderwheel.dead_letter_groups.error is 'The code, or the reaso
 comment on column orderwheel.dead_letter_groups.dead_letters is 'How many.';
 comment on column orderwheel.dead_letter_groups.first_at is 'When the first died.';
 comment on column orderwheel.dead_letter_groups.last_at is 'When the last died.';
+
+CREATE TRIGGER audit_chain_kept BEFORE DELETE OR UPDATE ON orderwheel.audit_chain FOR EACH ROW EXECUTE FUNCTION orderwheel.refuse_change();
+comment on trigger audit_chain_kept on orderwheel.audit_chain is 'Append-only.';
+
+CREATE TRIGGER audit_chain_not_emptied BEFORE TRUNCATE ON orderwheel.audit_chain FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.refuse_change();
+comment on trigger audit_chain_not_emptied on orderwheel.audit_chain is 'Append-only.';
+
+CREATE CONSTRAINT TRIGGER audit_log_entered AFTER INSERT ON orderwheel.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION orderwheel.chain_record();
+comment on trigger audit_log_entered on orderwheel.audit_log is 'Each row has its entry in audit_chain. At commit, so that the chain''s end is the last thing a transaction locks.';
+
+CREATE CONSTRAINT TRIGGER audit_log_masked AFTER UPDATE ON orderwheel.audit_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((current_setting('orderwheel.forgetting'::text, true) = 'on'::text) AND (new.salt IS DISTINCT FROM old.salt))) EXECUTE FUNCTION orderwheel.chain_record();
+comment on trigger audit_log_masked on orderwheel.audit_log is 'What forgetting leaves of a row has an entry of its own. Any other change has none, and is found by orderwheel audit verify.';
+
+CREATE TRIGGER audit_log_resalted BEFORE UPDATE ON orderwheel.audit_log FOR EACH ROW WHEN (((current_setting('orderwheel.forgetting'::text, true) = 'on'::text) AND ((new.reason IS DISTINCT FROM old.reason) OR (new.details IS DISTINCT FROM old.details)))) EXECUTE FUNCTION orderwheel.renew_salt();
+comment on trigger audit_log_resalted on orderwheel.audit_log is 'Texts that are forgotten cannot be guessed from their digest.';
 
 CREATE TRIGGER keep_held BEFORE DELETE ON orderwheel.dead_letters FOR EACH ROW WHEN ((old.held_at IS NOT NULL)) EXECUTE FUNCTION orderwheel.keep_held_letters();
 comment on trigger keep_held on orderwheel.dead_letters is 'A hold holds against everybody.';

@@ -1,3 +1,4 @@
+import { auditUsual } from '#targets/audit.ts'
 import { commonOptions, fillTargetOptions } from '#targets/target-options.ts'
 import type { TargetOptions } from '#targets/target.ts'
 
@@ -31,6 +32,9 @@ const defaults = new Map<string, Record<string, string>>([
   ['receipt', { number: 'the externalId', timeZone: 'UTC' }],
 ])
 
+/** Of the options that every kind takes, those that have another default. */
+const usualOf = new Map<string, Record<string, unknown>>([['audit', auditUsual]])
+
 function describeOptions(
   kind: string,
   written: Record<string, unknown>,
@@ -48,7 +52,7 @@ function describeOptions(
   )
   return {
     ...Object.fromEntries(given),
-    ...describeCommon(Object.fromEntries(common), environment),
+    ...describeCommon({ ...usualOf.get(kind), ...Object.fromEntries(common) }, environment),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a configuration file imports from `orderwheel`. */
+export { audit, type AuditOptions } from '#targets/audit.ts'
 export { batch, type BatchOptions } from '#targets/batch.ts'
 export { classifyAnswer } from '#targets/classify-answer.ts'
 export { approved, declined, notCharged, type ChargeResult } from '#targets/charge-result.ts'

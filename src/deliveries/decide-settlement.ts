@@ -20,6 +20,8 @@ export type Settlement = {
   stillSuspect?: boolean
   /** What the target made: kept with the order. */
   file?: MadeFile
+  /** It is entered in the audit chain. */
+  enter?: true
   jobEnd: JobEnd
 }
 
@@ -53,6 +55,7 @@ export function decideSettlement(target: Options, ended: EndedCall): Settlement 
       return {
         ...settlement(ended, 'delivered', { state: 'delivered', jobEnd: { kind: 'end' } }),
         ...(outcome.file && { file: outcome.file }),
+        ...(outcome.enter && { enter: true }),
       }
     case 'give-up':
       return settlement(ended, 'give-up', dead(delivery))

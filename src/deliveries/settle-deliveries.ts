@@ -6,6 +6,7 @@ import { endJobs } from '#queues/jobs.ts'
 
 import { buryDeliveries } from './bury-deliveries.ts'
 import type { Settlement } from './decide-settlement.ts'
+import { enterTold } from './enter-told.ts'
 import { type FileOfOrder, keepFiles } from './keep-files.ts'
 import { lockDeliveries } from './lock-deliveries.ts'
 import { releaseWaiting } from './release-waiting.ts'
@@ -21,7 +22,7 @@ export type Settled = {
 
 /**
  * Settles deliveries of one target in one transaction: jobs behind the attempt fence, attempts, deliveries, files,
- * dead letters, and the jobs of what waited for them (`later`: left to releaseStranded). Repeating it after a
+ * dead letters, entries in the audit chain, and the jobs of what waited for them (`later`: left to releaseStranded). Repeating it after a
  * commit whose answer was lost changes nothing.
  */
 export async function settleDeliveries(
@@ -77,6 +78,7 @@ function settle(
       ours.filter(({ state }) => state === 'dead'),
     )
     const released = release === 'now' ? await releaseOrders(tx, deps, target, releasing) : []
+    await enterTold(tx, target, ours)
     return { settlements: ours, released }
   })
 }

@@ -1,4 +1,5 @@
 import type { Examination } from './examination.ts'
+import { brokenChain } from './find-broken-chain.ts'
 import { blocked } from './find-blocked.ts'
 import { clockSkew } from './find-clock-skew.ts'
 import { connectionShortage } from './find-connection-shortage.ts'
@@ -37,4 +38,5 @@ export const examinations: readonly Examination[] = [
   unloggedTables,
   wraparound,
   clockSkew,
+  brokenChain,
 ]

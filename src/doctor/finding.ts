@@ -47,3 +47,4 @@ export type FindingKind =
   | 'outbox-not-moving'
   | 'message-refused'
   | 'clock-skew'
+  | 'audit-chain-broken'

@@ -8,6 +8,7 @@ import { forgetDocument } from './forget-document.ts'
 import { giveUpOpen } from './give-up-open.ts'
 import { ownWords } from './own-words.ts'
 import { isRefused, readOpen, type RefusedOrder } from './read-open.ts'
+import { sayForgetting } from './say-forgetting.ts'
 
 export type ForgetOrder = { orderId: string; forgettingId: string; who: string; evenOpen: boolean }
 
@@ -32,10 +33,13 @@ async function forget(tx: Tx, asked: ForgetOrder): Promise<RefusedOrder | 'again
   if (isRefused(found, evenOpen)) return found
   if (found.open.length > 0 && !(await giveUpOpen(tx, asked))) return 'again'
   const words = ownWords(document)
+  await sayForgetting(tx)
   await forgetSaid(tx, orderId, words)
   await forgetTold(tx, orderId)
   await forgetSent(tx, { orderId, words, left: forgetDocument(document) })
   await forgetWhy(tx, forgettingId, words)
+  // Last: it locks the audit chain's end, which others may wait for with deliveries in their hands.
+  await sql`select orderwheel.chain_forgotten(${orderId})`.execute(tx)
   return undefined
 }
 

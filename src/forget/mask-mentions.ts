@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 
 import { isTheirs, type Person } from './person.ts'
+import { sayForgetting } from './say-forgetting.ts'
 
 /** Where somebody may have written a name into what belongs to no order. `json`: into the values in it. */
 export const mentions = [
@@ -48,18 +49,21 @@ const shortestNumber = 8
 
 /**
  * Puts # for these texts wherever they are mentioned, and answers in how many rows. Reads those tables as a whole:
- * what people did and what is kept for days. A statement each, none of which locks more than the rows it changes.
+ * what people did and what is kept for days. A transaction each, none of which locks more than the rows it changes.
  */
 export async function maskMentions(db: Db, texts: readonly string[]): Promise<number> {
   let masked = 0
   for (const { table, column, kind } of mentions) {
     const place = sql.ref(column)
-    const { numAffectedRows = 0n } = await sql`
-      update ${sql.table(`orderwheel.${table}`)}
-         set ${place} = ${masks[kind](column, texts)}
-       where lower(${place}::text) like any(array(select lower(p) from unnest(${patterns(texts, kind)}::text[]) p))
-         and ${place} is distinct from ${masks[kind](column, texts)}`.execute(db)
-    masked += Number(numAffectedRows)
+    masked += await db.transaction().execute(async (tx) => {
+      await sayForgetting(tx)
+      const { numAffectedRows = 0n } = await sql`
+        update ${sql.table(`orderwheel.${table}`)}
+           set ${place} = ${masks[kind](column, texts)}
+         where lower(${place}::text) like any(array(select lower(p) from unnest(${patterns(texts, kind)}::text[]) p))
+           and ${place} is distinct from ${masks[kind](column, texts)}`.execute(tx)
+      return Number(numAffectedRows)
+    })
   }
   return masked
 }

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'dead-letters': async () => (await import('#cli/dead-letters.ts')).deadLetters,
   replays: async () => (await import('#cli/replays.ts')).replays,
   verify: async () => (await import('#cli/verify.ts')).verify,
+  audit: async () => (await import('#cli/audit.ts')).audit,
   targets: async () => (await import('#cli/targets.ts')).targets,
   pause: async () => (await import('#cli/pause.ts')).pause,
   resume: async () => (await import('#cli/resume.ts')).resume,

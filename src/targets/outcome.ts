@@ -32,8 +32,11 @@ export const maxFileBytes = 10_485_760
 
 /** The closed set of what one try at a delivery can come to. */
 export type Outcome =
-  /** `reason`: what went wrong after it was told, for people. */
-  | { kind: 'delivered'; reason?: string; answer?: Answer; file?: MadeFile }
+  /**
+   * `reason`: what went wrong after it was told, for people. `enter`: to be entered in the audit chain, in the transaction
+   * that settles it.
+   */
+  | { kind: 'delivered'; reason?: string; answer?: Answer; file?: MadeFile; enter?: true }
   /** Not before `notBeforeSeconds` (0 … 3600) from now when the target said so (`Retry-After`), else by the schedule. */
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
   /** Will not get better by repeating. */

@@ -2,7 +2,7 @@ import type { Static, TSchema } from 'typebox'
 
 import type { Call, Target, TargetKind } from './target.ts'
 
-/** What `http()`, `email()`, `webhook()`, `receipt()` and `custom()` return: nothing is checked or opened yet. */
+/** What `http()`, `email()`, `webhook()`, `receipt()`, `audit()` and `custom()` return: nothing is checked or opened yet. */
 export type TargetDefinition = { kind: TargetKind; options: Readonly<Record<string, unknown>> }
 
 /** One kind of target: how its options are checked, and how it is made of them. */

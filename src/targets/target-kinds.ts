@@ -1,3 +1,4 @@
+import { auditKind } from './audit.ts'
 import { batchKind } from './batch.ts'
 import { customKind } from './custom.ts'
 import { emailKind } from './email.ts'
@@ -14,5 +15,6 @@ export const targetKinds: Record<TargetKind, KindOfTarget> = {
   email: emailKind,
   webhook: webhookKind,
   receipt: receiptKind,
+  audit: auditKind,
   custom: customKind,
 }

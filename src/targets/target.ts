@@ -29,7 +29,7 @@ export type Target = TargetOptions & {
   close(): Promise<void>
 }
 
-export type TargetKind = 'http' | 'batch' | 'email' | 'webhook' | 'receipt' | 'custom'
+export type TargetKind = 'http' | 'batch' | 'email' | 'webhook' | 'receipt' | 'audit' | 'custom'
 
 /** What a target says when it is asked whether it was told: `known`, it was; `unknown`, it was not. */
 export type LookedUp =

@@ -20,7 +20,7 @@ export async function deleteOldOrders(
   while (!signal.aborted) {
     const step = await look(db, { days, after })
     if (step.done.length > 0)
-      deleted += await db.transaction().execute((tx) => remove(tx, step.done))
+      deleted += await db.transaction().execute((tx) => remove(tx, step.done, days))
     if (step.last === undefined) return deleted
     after = step.last
   }
@@ -57,7 +57,7 @@ async function look(
 
 // Looked at once more when nobody can add a message any more: that takes a lock on the order. A hold that comes
 // later than this look is kept by the database, and the step is tried again without it.
-async function remove(tx: Tx, ids: readonly string[]): Promise<number> {
+async function remove(tx: Tx, ids: readonly string[], days: number): Promise<number> {
   const { rows } = await sql<{ id: string }>`
     select id from orderwheel.orders where id = any(${ids}::uuid[]) order by id for update skip locked`.execute(
     tx,
@@ -65,5 +65,10 @@ async function remove(tx: Tx, ids: readonly string[]): Promise<number> {
   const locked = rows.map(({ id }) => id)
   const { numAffectedRows = 0n } = await sql`
     delete from orderwheel.orders o where ${isDone(locked)}`.execute(tx)
+  if (numAffectedRows > 0n)
+    await sql`
+      select orderwheel.chain_removed('orders', now() - make_interval(days => ${days}), ${numAffectedRows})`.execute(
+      tx,
+    )
   return Number(numAffectedRows)
 }

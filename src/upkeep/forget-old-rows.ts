@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 
-import type { Db } from '#database/open-database.ts'
+import type { Db, Tx } from '#database/open-database.ts'
 
 // Of a transaction; and of a pass, so that other upkeep gets its turn.
 const atATime = 10_000
@@ -26,17 +26,27 @@ export async function forgetOldReplays(db: Db, days: number): Promise<void> {
   }
 }
 
-/** Deletes audit records that were written more than `days` ago: up to a million. */
+/** Deletes audit records that were written more than `days` ago: up to a million. The audit chain says so. */
 export async function forgetOldRecords(db: Db, days: number): Promise<void> {
   for (let step = 0; step < atMost; step += 1) {
-    const { numAffectedRows = 0n } = await sql`
-      delete from orderwheel.audit_log
-       where id = any(array(
-         select id from orderwheel.audit_log
-          where at < now() - make_interval(days => ${days})
-          order by at
-          limit ${atATime}
-            for update skip locked))`.execute(db)
-    if (numAffectedRows < BigInt(atATime)) return
+    const removed = await db.transaction().execute((tx) => forgetRecords(tx, days))
+    if (removed < atATime) return
   }
+}
+
+async function forgetRecords(tx: Tx, days: number): Promise<number> {
+  const until = sql`now() - make_interval(days => ${days})`
+  const { numAffectedRows = 0n } = await sql`
+    delete from orderwheel.audit_log
+     where id = any(array(
+       select id from orderwheel.audit_log
+        where at < ${until}
+        order by at
+        limit ${atATime}
+          for update skip locked))`.execute(tx)
+  if (numAffectedRows > 0n)
+    await sql`select orderwheel.chain_removed('audit_log', ${until}, ${numAffectedRows})`.execute(
+      tx,
+    )
+  return Number(numAffectedRows)
 }

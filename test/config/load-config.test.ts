@@ -43,6 +43,7 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
     ['shipping', 'http', []],
     ['sms', 'http', ['erp', 'shipping']],
     ['push', 'http', ['erp']],
+    ['audit', 'audit', []],
     ['analytics', 'batch', []],
     ['payment', 'http', []],
   ])
@@ -55,6 +56,7 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
       'inventory-eu',
       'inventory-us',
       'inventory-asia',
+      'audit',
       'payment',
     ],
   })

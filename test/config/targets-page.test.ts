@@ -37,7 +37,7 @@ test('the examples on the page of targets are configurations without mistakes', 
   // By its place: how a file outside finds the package is Node's affair, and the test runner's own here.
   const orderwheel = new URL('../../src/config/index.ts', import.meta.url).href
   const source = `
-    import { batch, classifyAnswer, custom, defineConfig, email, env, http, receipt, textAt, tryAgain, webhook } from '${orderwheel}'
+    import { audit, batch, classifyAnswer, custom, defineConfig, email, env, http, receipt, textAt, tryAgain, webhook } from '${orderwheel}'
     export default defineConfig({
       targets: { ${examples.join('\n')} },
       routes: { 'order.placed': ${JSON.stringify(names)}, 'order.cancelled': [] },

@@ -95,6 +95,8 @@ test('the doctor needs no secrets of the configuration: it looks at the queues o
     ...['inventory-eu', 'inventory-us', 'inventory-asia', 'crm', 'shipping', 'sms', 'push'].flatMap(
       (name) => [name, `${name}.dead`],
     ),
+    'audit',
+    'audit.dead',
     'analytics',
     'analytics.dead',
   ])

@@ -108,7 +108,7 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
   expect(heard.orderwheel_outbox).toEqual([''])
   const [first, ...later] = heard.orderwheel_jobs ?? []
   expect(first).toBe(
-    'erp,receipt,partner-webhook,inventory-eu,inventory-us,inventory-asia,crm,shipping,analytics',
+    'erp,receipt,partner-webhook,inventory-eu,inventory-us,inventory-asia,crm,shipping,audit,analytics',
   )
   const released = later.flatMap((names) => names.split(','))
   expect(released.toSorted()).toEqual(['confirmation-email', 'push', 'sms'])

@@ -48,6 +48,7 @@ test('an order pasted from what npm start prints reaches every target, and is th
   })
   expect(completed.deliveries.map(({ target, state }) => `${target} ${state}`)).toEqual([
     'analytics delivered',
+    'audit delivered',
     'confirmation-email delivered',
     'crm delivered',
     'erp delivered',

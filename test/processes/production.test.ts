@@ -137,6 +137,7 @@ test('a worker calls only the targets it was given', async () => {
 
   expect(await deliveries()).toEqual([
     'analytics delivered',
+    'audit queued',
     'confirmation-email waiting',
     'crm queued',
     'erp delivered',

@@ -90,6 +90,8 @@ async function runChecks(): Promise<void> {
       sms: 201,
       // Nothing to tell: the order has no push token.
       push: undefined,
+      // Entered, not called.
+      audit: undefined,
       analytics: 202,
     })
   })
@@ -123,7 +125,14 @@ async function runChecks(): Promise<void> {
   await check('the other commands tell the story of the order', async () => {
     const database = printed(invitation, /^export DATABASE_URL=.*$/m)
     const story = await paste(`${database}\n${printed(invitation, /^npx orderwheel order .*$/m)}`)
-    for (const target of ['erp', 'receipt', 'confirmation-email', 'partner-webhook', 'analytics']) {
+    for (const target of [
+      'erp',
+      'receipt',
+      'confirmation-email',
+      'partner-webhook',
+      'audit',
+      'analytics',
+    ]) {
       assert.ok(story.includes(target), story)
     }
   })

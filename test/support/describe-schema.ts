@@ -46,8 +46,11 @@ const objects = `
       from pg_index i join relations r on r.oid = i.indrelid join pg_class c on c.oid = i.indexrelid
   ), functions as (
     select p.oid, p.proname as name, p.oid::regprocedure::text as signature, pg_get_functiondef(p.oid) as text,
-           exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
-                      and d.refclassid = 'pg_class'::regclass) as reads_tables
+           exists (select from pg_depend d
+                      left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+                      left join pg_type e on e.oid = t.typelem
+                     where d.classid = 'pg_proc'::regclass and d.objid = p.oid
+                      and (d.refclassid = 'pg_class'::regclass or t.typrelid <> 0 or e.typrelid <> 0)) as reads_tables
       from pg_proc p where p.pronamespace = 'orderwheel'::regnamespace
   ), comments as (
     select r.oid as at, 1 as rank, 0 as number, '' as name,
