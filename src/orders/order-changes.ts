@@ -50,7 +50,9 @@ export function* orderChanges(order: WatchedOrder, told: ToldProgress): Generato
 
 /** When the last of what was told happened: whoever was told of it may not have been told what it came to. */
 function toldUntil(order: WatchedOrder, told: ToldProgress): number {
+  const paidAt = told.payment === undefined ? null : order.payment?.settledAt
   const times = [
+    paidAt ? Date.parse(paidAt) : 0,
     ...order.messages.map((message) => messageToldAt(message, told)),
     ...order.deliveries.map((delivery) => deliveryToldAt(delivery, told)),
   ]
@@ -59,10 +61,18 @@ function toldUntil(order: WatchedOrder, told: ToldProgress): number {
 
 function factsOf(order: WatchedOrder, told: ToldProgress): Fact[] {
   const facts = [
+    ...paymentFacts(order, told),
     ...order.messages.flatMap((message) => messageFacts(message, told)),
     ...order.deliveries.flatMap((delivery) => deliveryFacts(delivery, order, told)),
   ]
   return facts.toSorted((one, other) => one.at - other.at || one.rank - other.rank)
+}
+
+/** That it is known what became of a payment that was made here. */
+function paymentFacts({ payment, readAt }: WatchedOrder, told: ToldProgress): Fact[] {
+  if (!payment || payment.state === (told.payment ?? 'pending')) return []
+  const at = Date.parse(payment.settledAt ?? readAt)
+  return [{ at, rank: 0, tell: () => void (told.payment = payment.state) }]
 }
 
 function* stateChange(order: WatchedOrder, told: ToldProgress, at: number): Generator<OrderChange> {
@@ -84,6 +94,7 @@ function stateAsTold(order: WatchedOrder, told: ToldProgress): OrderState {
       .map(({ kind, progress }) => ({ kind, refused: progress === 'refused' })),
     relayed: messages.filter(({ progress }) => progress === 'relayed'),
     deliveries: order.deliveries.flatMap(({ key }) => told.deliveries.get(key) ?? []),
+    payment: order.payment && (told.payment ?? 'pending'),
     historyDropped: order.historyDropped && order.messages.length === 0,
   })
 }

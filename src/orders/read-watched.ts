@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 
 import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db } from '#database/open-database.ts'
-import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
+import type { AttemptOutcome, DeliveryState, PaymentState } from '#database/tables.ts'
 
 /** An order as its listeners see it: what happened to it, without what it is about. Times are PostgreSQL's, as JSON. */
 export type WatchedOrder = {
@@ -16,6 +16,8 @@ export type WatchedOrder = {
   locale: string | null
   isForgotten: boolean
   historyDropped: boolean
+  /** One that was made here. */
+  payment: { state: PaymentState; settledAt: string | null } | null
   /** In the order they happened. */
   messages: WatchedMessage[]
   deliveries: WatchedDelivery[]
@@ -65,7 +67,7 @@ export async function readPulses(
   orderIds: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const { rows } = await sql<{ id: string; pulse: string }>`
-    select o.id, md5(concat_ws('|', o.forgotten_at,
+    select o.id, md5(concat_ws('|', o.forgotten_at, p.state,
       (select string_agg(x.position || ':' || least(x.refusals, 1), ',' order by x.position)
          from orderwheel.outbox x where x.order_id = o.id),
       (select string_agg(m.position::text, ',' order by m.position)
@@ -74,6 +76,7 @@ export async function readPulses(
          from orderwheel.deliveries d
         where d.order_id = o.id and ${sinceOrders('d.message_id', orderIds)}))) as pulse
       from orderwheel.orders o
+      left join orderwheel.payments p on p.order_id = o.id
      where o.id = any(${orderIds}::uuid[])`.execute(db)
   return new Map(rows.map(({ id, pulse }) => [id, pulse]))
 }
@@ -84,9 +87,11 @@ export async function readWatched(
   orderIds: readonly string[],
 ): Promise<ReadonlyMap<string, WatchedOrder>> {
   const { rows } = await sql<RowOf<WatchedOrder>>`
-    select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", to_json(now()) as "readAt",
+    select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", to_json(now()) as "readAt",
       o.document #>> '{customer,locale}' as locale, o.forgotten_at is not null as "isForgotten",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+      case when p.order_id is not null
+           then json_build_object('state', p.state, 'settledAt', p.settled_at) end as payment,
       (select coalesce(json_agg(json_build_object(
                 'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
                 'relayedAt', m.relayed_at, 'isRefused', m.refused) order by m.position), '[]')
@@ -116,6 +121,7 @@ export async function readWatched(
         where d.order_id = o.id and ${sinceOrders('d.message_id', orderIds)}
           and ${sinceOrders('m.id', orderIds)}) as deliveries
       from orderwheel.orders o
+      left join orderwheel.payments p on p.order_id = o.id
      where o.id = any(${orderIds}::uuid[])`.execute(db)
   return new Map(rows.map((row) => [row.id, withKeys(row)]))
 }

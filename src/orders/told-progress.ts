@@ -1,4 +1,4 @@
-import type { DeliveryState } from '#database/tables.ts'
+import type { DeliveryState, PaymentState } from '#database/tables.ts'
 
 import { orderStates, type OrderState } from './order-state.ts'
 
@@ -13,6 +13,8 @@ export type ToldProgress = {
   /** By the keys of read-watched.ts. */
   messages: Map<string, MessageProgress>
   deliveries: Map<string, DeliveryProgress>
+  /** What became of a payment that was made here. */
+  payment?: PaymentState | undefined
 }
 
 export function nothingTold(): ToldProgress {
@@ -26,9 +28,10 @@ const longestText = 4_000
  * As text for `Last-Event-ID`. Empty when it would be too long for a header: whoever resumes with it is told from
  * the beginning.
  */
-export function writeProgress({ state, messages, deliveries }: ToldProgress): string {
+export function writeProgress({ state, payment, messages, deliveries }: ToldProgress): string {
   const parts = [
     state === undefined ? '' : String(orderStates.indexOf(state)),
+    ...(payment === undefined ? [] : [paymentLetters[payment]]),
     ...Array.from(messages, ([key, progress]) => key + messageLetters[progress]),
     ...Array.from(
       deliveries,
@@ -45,6 +48,11 @@ export function readProgress(text: string): ToldProgress {
   const [first = '', ...parts] = text.length > longestText ? [] : text.split('.')
   told.state = /^\d$/.test(first) ? orderStates[Number(first)] : undefined
   for (const part of parts) {
+    const payment = paymentStates.get(part)
+    if (payment) {
+      told.payment = payment
+      continue
+    }
     const [, key = '', letter = '', attempts = ''] =
       /^([\w-]{6})([a-zA-Z])(\w{0,6})$/.exec(part) ?? []
     const message = messageStates.get(letter)
@@ -55,6 +63,13 @@ export function readProgress(text: string): ToldProgress {
     else return nothingTold()
   }
   return told.state === undefined ? nothingTold() : told
+}
+
+const paymentLetters: Record<PaymentState, string> = {
+  pending: 'P',
+  authorized: 'A',
+  captured: 'C',
+  declined: 'D',
 }
 
 const messageLetters: Record<MessageProgress, string> = { waits: 'O', refused: 'R', relayed: 'M' }
@@ -72,6 +87,7 @@ const deliveryLetters: Record<DeliveryState, string> = {
   cancelled: 'c',
 }
 
+const paymentStates = byLetter(paymentLetters)
 const messageStates = byLetter(messageLetters)
 const deliveryStates = byLetter(deliveryLetters)
 

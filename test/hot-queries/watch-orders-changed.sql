@@ -1,6 +1,8 @@
-select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedAt", to_json(now()) as "readAt",
+select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", to_json(now()) as "readAt",
  o.document #>> '{customer,locale}' as locale, o.forgotten_at is not null as "isForgotten",
  coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+ case when p.order_id is not null
+      then json_build_object('state', p.state, 'settledAt', p.settled_at) end as payment,
  (select coalesce(json_agg(json_build_object(
            'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,
            'relayedAt', m.relayed_at, 'isRefused', m.refused) order by m.position), '[]')
@@ -30,4 +32,5 @@ select o.id, o.external_id as "externalId", to_json(o.received_at) as "receivedA
    where d.order_id = o.id and "d"."message_id" >= $3::uuid
      and "m"."id" >= $4::uuid) as deliveries
  from orderwheel.orders o
+ left join orderwheel.payments p on p.order_id = o.id
 where o.id = any($5::uuid[]);

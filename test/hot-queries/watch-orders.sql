@@ -1,4 +1,4 @@
-select o.id, md5(concat_ws('|', o.forgotten_at,
+select o.id, md5(concat_ws('|', o.forgotten_at, p.state,
  (select string_agg(x.position || ':' || least(x.refusals, 1), ',' order by x.position)
     from orderwheel.outbox x where x.order_id = o.id),
  (select string_agg(m.position::text, ',' order by m.position)
@@ -7,4 +7,5 @@ select o.id, md5(concat_ws('|', o.forgotten_at,
     from orderwheel.deliveries d
    where d.order_id = o.id and "d"."message_id" >= $2::uuid))) as pulse
  from orderwheel.orders o
+ left join orderwheel.payments p on p.order_id = o.id
 where o.id = any($3::uuid[]);

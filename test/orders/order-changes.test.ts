@@ -36,6 +36,7 @@ function order(deliveries: WatchedDelivery[]): WatchedOrder {
     locale: null,
     isForgotten: false,
     historyDropped: false,
+    payment: null,
     messages: [
       {
         id: 'm1',
@@ -116,6 +117,28 @@ test('a message that was refused and relayed after all shows as what it was', ()
   const waiting = { ...order([]), messages: [{ ...message, relayedAt: null, isRefused: true }] }
   const states = [...orderChanges(waiting, told), ...orderChanges(order([]), told)]
   expect(states.map(({ state }) => state)).toEqual(['received', 'needs-attention', 'completed'])
+})
+
+test('an order that is paid here waits for its payment first, and ends there when it is declined', () => {
+  const statesOf = (watched: WatchedOrder, told = nothingTold()) =>
+    [...orderChanges(watched, told)].flatMap(({ event, state }) => (event === 'order' ? state : []))
+  const told = nothingTold()
+  const pending = { state: 'pending', settledAt: null } as const
+  expect(statesOf({ ...order([]), messages: [], payment: pending }, told)).toEqual([
+    'awaiting-payment',
+  ])
+  const payment = { state: 'captured', settledAt: at(1) } as const
+  const paid = { ...order([delivery('erp')]), payment }
+  expect(statesOf(paid, readProgress(writeProgress(told)))).toEqual(['received', 'processing'])
+  const all = nothingTold()
+  statesOf(paid, all)
+  expect(statesOf(paid, readProgress(writeProgress(all)))).toEqual([])
+  const declined = {
+    ...order([]),
+    messages: [],
+    payment: { ...payment, state: 'declined' as const },
+  }
+  expect(statesOf(declined)).toEqual(['awaiting-payment', 'payment-declined'])
 })
 
 test('what is no progress of ours, or too long for a header, tells from the beginning', () => {
