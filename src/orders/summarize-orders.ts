@@ -22,7 +22,7 @@ export type OrderSummary = {
 export async function summarizeOrders(db: Db, ids: readonly string[]): Promise<OrderSummary[]> {
   if (ids.length === 0) return []
   const { rows } = await sql<Row>`
-    select o.id, o.external_id as "externalId", o.received_at as "receivedAt",
+    select o.id, coalesce(p.external_id, o.external_id) as "externalId", p.state as payment, o.received_at as "receivedAt",
            o.document ->> 'currency' as currency, (o.document #>> '{totals,total}')::float8 as total,
            coalesce(o.received_at < history.since, false) as "historyDropped",
            (select coalesce(json_agg(json_build_object('kind', b.kind, 'refused', b.refusal is not null)), '[]')
@@ -31,14 +31,23 @@ export async function summarizeOrders(db: Db, ids: readonly string[]): Promise<O
               from orderwheel.messages m where m.order_id = o.id and ${sinceOrders('m.id', ids)}) as relayed,
            (select coalesce(json_agg(json_build_object('target', d.target, 'state', d.state) order by d.position, d.target), '[]')
               from orderwheel.deliveries d where d.order_id = o.id and ${sinceOrders('d.message_id', ids)}) as deliveries
-      from orderwheel.orders o, (select orderwheel.history_since() as since) history
+      from orderwheel.orders o
+      left join orderwheel.payments p on p.order_id = o.id
+     cross join (select orderwheel.history_since() as since) history
      where o.id = any(${ids}::uuid[])
      order by o.id desc`.execute(db)
-  return rows.map(({ unrelayed, relayed, historyDropped, ...order }) => {
+  return rows.map(({ unrelayed, relayed, historyDropped, payment, ...order }) => {
     const { deliveries } = order
-    return { ...order, state: orderState({ unrelayed, relayed, deliveries, historyDropped }) }
+    const state = orderState({
+      unrelayed,
+      relayed,
+      deliveries,
+      historyDropped,
+      payment: payment ?? null,
+    })
+    return { ...order, state }
   })
 }
 
 type Row = Omit<OrderSummary, 'state'> &
-  Pick<OrderProgress, 'unrelayed' | 'relayed' | 'historyDropped'>
+  Pick<OrderProgress, 'unrelayed' | 'relayed' | 'historyDropped' | 'payment'>
