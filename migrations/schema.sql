@@ -318,7 +318,7 @@ create table orderwheel.api_keys (
   constraint api_keys_key_start_check CHECK (((length(key_start) >= 4) AND (length(key_start) <= 20))),
   constraint api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
   constraint api_keys_rate_per_second_check CHECK (((rate_per_second >= 1) AND (rate_per_second <= 1000000))),
-  constraint api_keys_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['orders:write'::text, 'orders:read'::text, 'reports'::text, 'ops:read'::text, 'ops:write'::text])))
+  constraint api_keys_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['orders:write'::text, 'orders:read'::text, 'messages:write'::text, 'reports'::text, 'ops:read'::text, 'ops:write'::text])))
 );
 CREATE UNIQUE INDEX api_keys_valid_name ON orderwheel.api_keys USING btree (name) WHERE (revoked_at IS NULL);
 comment on table orderwheel.api_keys is 'Who may call the HTTP API. Keys are never deleted, only revoked, so that every order can say who sent it.';
@@ -326,7 +326,7 @@ comment on column orderwheel.api_keys.id is 'Time-ordered id.';
 comment on column orderwheel.api_keys.name is 'What a person calls this key, for example "web shop".';
 comment on column orderwheel.api_keys.key_hash is 'SHA-256 of the key. The key itself (256 random bits) is shown once and stored nowhere.';
 comment on column orderwheel.api_keys.key_start is 'The first characters of the key, to recognise it by.';
-comment on column orderwheel.api_keys.scopes is 'What the key may do: orders:write, orders:read, reports, ops:read, ops:write.';
+comment on column orderwheel.api_keys.scopes is 'What the key may do: orders:write, orders:read, messages:write, reports, ops:read, ops:write.';
 comment on column orderwheel.api_keys.rate_per_second is 'Requests a second that each api process admits for this key.';
 comment on column orderwheel.api_keys.created_at is 'When the key was made.';
 comment on column orderwheel.api_keys.revoked_at is 'When the key stopped being valid; null while it is.';
@@ -369,7 +369,7 @@ comment on index orderwheel.orders_pkey is 'GET /orders/{id}, and every claim, w
 create table orderwheel.outbox (
   "position" bigint not null generated always as identity,
   id         uuid not null default uuidv7(),
-  order_id   uuid not null,
+  order_id   uuid,
   kind       text not null,
   payload    jsonb not null default '{}'::jsonb,
   created_at timestamp with time zone not null default now(),
@@ -380,18 +380,20 @@ create table orderwheel.outbox (
   constraint outbox_check CHECK ((((refusals = 0) = (refusal IS NULL)) AND ((refusals = 0) = (try_after IS NULL)))),
   constraint outbox_id_is_uuidv7 CHECK (((refusals > 0) OR COALESCE((uuid_extract_version(id) = 7), false))) NOT VALID,
   constraint outbox_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 100))),
+  constraint outbox_order_kinds_have_orders CHECK (((order_id IS NOT NULL) OR (kind !~~ 'order.%'::text))) NOT VALID,
   constraint outbox_refusal_check CHECK ((length(refusal) <= 2000)),
   constraint outbox_refusals_check CHECK ((refusals >= 0)),
   constraint outbox_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
 ) with (autovacuum_analyze_scale_factor=0, autovacuum_analyze_threshold=20000, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=1000, fillfactor=90);
 CREATE INDEX outbox_order ON orderwheel.outbox USING btree (order_id, "position");
+CREATE INDEX outbox_own_kinds ON orderwheel.outbox USING btree (id) WHERE (kind !~~ 'order.%'::text);
 CREATE INDEX outbox_refused ON orderwheel.outbox USING btree (try_after) WHERE (try_after IS NOT NULL);
-comment on table orderwheel.outbox is 'Messages not yet relayed. Any program may insert a row in the transaction that changes an order; the relay deletes it in the transaction that writes messages, deliveries and jobs.';
+comment on table orderwheel.outbox is 'Messages not yet relayed. Any program may insert a row in the transaction that changes what it tells of (docs/messages.md); the relay deletes it in the transaction that writes messages, deliveries and jobs.';
 comment on column orderwheel.outbox."position" is 'The order in which messages happened: a sequence, because the clock may step back after a failover.';
 comment on column orderwheel.outbox.id is 'The message''s id, kept in messages, and the job''s id in every target''s queue.';
-comment on column orderwheel.outbox.order_id is 'The order it happened to.';
-comment on column orderwheel.outbox.kind is 'What happened, for example order.placed.';
-comment on column orderwheel.outbox.payload is 'What happened, in detail, beyond the order itself.';
+comment on column orderwheel.outbox.order_id is 'The order it happened to; null: it is about none.';
+comment on column orderwheel.outbox.kind is 'What happened: order.placed, order.cancelled, or a kind that the configuration declares in messages.';
+comment on column orderwheel.outbox.payload is 'What happened, in detail, beyond the order itself. Of a declared kind: as its schema says, at most 256 KiB.';
 comment on column orderwheel.outbox.created_at is 'When it happened.';
 comment on column orderwheel.outbox.refusals is 'How often the relay could not relay it. Above 0 a person should look.';
 comment on column orderwheel.outbox.refusal is 'Why the relay could not relay it, last time.';
@@ -399,7 +401,9 @@ comment on column orderwheel.outbox.try_after is 'When the relay tries a refused
 comment on constraint outbox_check on orderwheel.outbox is 'A refused message says how often, why, and when it is tried again.';
 comment on constraint outbox_id_is_uuidv7 on orderwheel.outbox is 'A message''s id says in which month''s partition its history is kept. Leave it to the default, or make a uuidv7.';
 comment on constraint outbox_order_id_fkey on orderwheel.outbox is 'A message is about an order that is there: checked in the transaction that adds it. Deleting the order deletes it.';
+comment on constraint outbox_order_kinds_have_orders on orderwheel.outbox is 'What happened to an order names it.';
 comment on index orderwheel.outbox_order is 'Whether an earlier message of the same order is still here: the relay asks for each message. Also deleting an order.';
+comment on index orderwheel.outbox_own_kinds is 'A message of an application''s own kind by its id, while it is not relayed: GET /messages/{id}, order_timeline, verify.';
 comment on index orderwheel.outbox_pkey is 'The relay takes the oldest messages along it. Its front holds dead entries after a burst, until vacuum.';
 comment on index orderwheel.outbox_refused is 'Refused messages by when they are tried again. Empty while all is well.';
 comment on sequence orderwheel.outbox_position_seq is 'The order of messages. Gaps are ordinary: orders that were rolled back.';
@@ -550,7 +554,7 @@ comment on table orderwheel.dead_letters is 'Deliveries that were given up on, w
 comment on column orderwheel.dead_letters.id is 'Time-ordered id.';
 comment on column orderwheel.dead_letters.message_id is 'The delivery''s message.';
 comment on column orderwheel.dead_letters.target is 'The delivery''s target.';
-comment on column orderwheel.dead_letters.order_id is 'The delivery''s order.';
+comment on column orderwheel.dead_letters.order_id is 'The delivery''s order; of a message about no order, the message''s id.';
 comment on column orderwheel.dead_letters.reason is 'Why it was given up.';
 comment on column orderwheel.dead_letters.attempts is 'Every attempt, as it stood in delivery_attempts.';
 comment on column orderwheel.dead_letters.died_at is 'When it was given up.';
@@ -833,14 +837,16 @@ create table orderwheel.verify_pending (
   order_id uuid not null,
   was_new  boolean not null default false,
   noted_at timestamp with time zone not null default now(),
+  alone    boolean not null default false,
   constraint verify_pending_pkey PRIMARY KEY (id)
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=90);
 CREATE INDEX verify_pending_order ON orderwheel.verify_pending USING btree (order_id);
 comment on table orderwheel.verify_pending is 'What the next verification looks at again although it lies before the watermark: messages that were open, dead, uncertain or not in order, and orders without a message.';
 comment on column orderwheel.verify_pending.id is 'A message''s id, or an order''s that has no message. No foreign key: that the message is gone is what is to be noticed.';
-comment on column orderwheel.verify_pending.order_id is 'The message''s order, or the same id.';
+comment on column orderwheel.verify_pending.order_id is 'The message''s order, or the same id: of an order, and of a message about none (alone).';
 comment on column orderwheel.verify_pending.was_new is 'Of an order without a message: whether it was found so when it was minutes old, so that it never had one.';
 comment on column orderwheel.verify_pending.noted_at is 'Since when it is here.';
+comment on column orderwheel.verify_pending.alone is 'Whether it is a message about no order.';
 comment on index orderwheel.verify_pending_order is 'Whether an order is still to be looked at again.';
 
 create table orderwheel.verify_state (
@@ -1017,7 +1023,7 @@ CREATE INDEX messages_order ON ONLY orderwheel.messages USING btree (order_id, "
 comment on table orderwheel.messages is 'Everything that happened to an order and was told to its targets: the outbox''s history.';
 comment on column orderwheel.messages.id is 'The outbox row''s id.';
 comment on column orderwheel.messages."position" is 'The outbox row''s position: of two messages of an order, the lower happened first.';
-comment on column orderwheel.messages.order_id is 'The order it happened to.';
+comment on column orderwheel.messages.order_id is 'The order it happened to; the message''s own id: it is about none, and stands for itself.';
 comment on column orderwheel.messages.kind is 'What happened, for example order.placed.';
 comment on column orderwheel.messages.payload is 'What happened, in detail, beyond the order itself.';
 comment on column orderwheel.messages.created_at is 'When it happened.';
@@ -1060,7 +1066,7 @@ comment on table orderwheel.deliveries is 'One message for one target: state, at
 comment on column orderwheel.deliveries.message_id is 'The message. Also the job''s id in the target''s queue.';
 comment on column orderwheel.deliveries.target is 'The target. Also the job''s queue.';
 comment on column orderwheel.deliveries."position" is 'The message''s position.';
-comment on column orderwheel.deliveries.order_id is 'The message''s order.';
+comment on column orderwheel.deliveries.order_id is 'The message''s order, repeated here to find an order''s deliveries; of a message about no order, the message''s id.';
 comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: has been being called for a second or more (before that, its job in pgboss is active) · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: may have been told, a person decides · shed · skipped · cancelled.';
 comment on column orderwheel.deliveries.after is 'The targets that have to be told of the same message first.';
 comment on column orderwheel.deliveries.attempts is 'How often it was tried, not counting the attempt under way.';
@@ -1338,7 +1344,7 @@ UNION ALL
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM (orderwheel.messages m
-     JOIN orderwheel.orders o ON ((o.id = m.order_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = m.order_id)))
 UNION ALL
  SELECT b.order_id,
     o.external_id,
@@ -1353,6 +1359,19 @@ UNION ALL
    FROM (orderwheel.outbox b
      JOIN orderwheel.orders o ON ((o.id = b.order_id)))
 UNION ALL
+ SELECT b.id AS order_id,
+    NULL::text AS external_id,
+    b.created_at AS at,
+    2 AS step,
+    b.kind AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, '{}'::jsonb)), 'not relayed yet'::text) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM orderwheel.outbox b
+  WHERE ((b.order_id IS NULL) AND (b.kind !~~ 'order.%'::text))
+UNION ALL
  SELECT d.order_id,
     o.external_id,
     a.started_at AS at,
@@ -1365,7 +1384,7 @@ UNION ALL
     NULL::uuid AS replay_id
    FROM ((orderwheel.delivery_attempts a
      JOIN orderwheel.deliveries d USING (message_id, target))
-     JOIN orderwheel.orders o ON ((o.id = d.order_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = d.order_id)))
 UNION ALL
  SELECT d.order_id,
     o.external_id,
@@ -1378,7 +1397,7 @@ UNION ALL
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM (orderwheel.deliveries d
-     JOIN orderwheel.orders o ON ((o.id = d.order_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = d.order_id)))
   WHERE (d.state = 'active'::text)
 UNION ALL
  SELECT l.order_id,
@@ -1392,7 +1411,7 @@ UNION ALL
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM (orderwheel.dead_letters l
-     JOIN orderwheel.orders o ON ((o.id = l.order_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = l.order_id)))
 UNION ALL
  SELECT l.order_id,
     o.external_id,
@@ -1405,7 +1424,7 @@ UNION ALL
     l.resolved_by AS who,
     l.replay_id
    FROM (orderwheel.dead_letters l
-     JOIN orderwheel.orders o ON ((o.id = l.order_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = l.order_id)))
   WHERE (l.resolved_at IS NOT NULL)
 UNION ALL
  SELECT d.order_id,
@@ -1422,6 +1441,20 @@ UNION ALL
      JOIN orderwheel.messages m ON ((m.id = d.message_id)))
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
   WHERE (d.state = 'cancelled'::text)
+UNION ALL
+ SELECT m.id AS order_id,
+    NULL::text AS external_id,
+    a.at,
+    6 AS step,
+    ((replace(split_part(a.action, '.'::text, 2), '-'::text, ' '::text) || ' by '::text) || a.who) AS event,
+    (a.details ->> 'target'::text) AS target,
+    NULL::integer AS attempt,
+    orderwheel.without_person(a.reason, '{}'::jsonb) AS detail,
+    a.who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.audit_log a
+     JOIN orderwheel.messages m ON (((a.subject = (m.id)::text) AND (m.order_id = m.id))))
+  WHERE (a.action ~~ 'delivery.%'::text)
 UNION ALL
  SELECT o.id AS order_id,
     o.external_id,
@@ -1449,9 +1482,9 @@ UNION ALL
     NULL::uuid AS replay_id
    FROM orderwheel.orders o
   WHERE (o.forgotten_at IS NOT NULL);
-comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step.';
-comment on column orderwheel.order_timeline.order_id is 'The order.';
-comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number.';
+comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step. A message about no order is found by its id as order_id.';
+comment on column orderwheel.order_timeline.order_id is 'The order; of a message about none, the message.';
+comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
 comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
 comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
@@ -1501,7 +1534,8 @@ create view orderwheel.stuck_deliveries as
             deliveries.awaited,
             deliveries.ask_first,
             deliveries.lost_in_a_row,
-            deliveries.edited
+            deliveries.edited,
+            deliveries.edited_for
            FROM orderwheel.deliveries
           WHERE ((deliveries.target = t.name) AND (deliveries.settled_at IS NULL) AND (deliveries.created_at < (now() - '00:15:00'::interval)))
           ORDER BY deliveries.created_at, deliveries.message_id
@@ -1511,7 +1545,7 @@ create view orderwheel.stuck_deliveries as
                     WHEN 'queued'::text THEN target.because
                     WHEN 'retrying'::text THEN COALESCE(target.because, ( SELECT format('failed %s times: %s'::text, d.attempts, orderwheel.failure_of(orderwheel.without_person(a.reason, o.document))) AS format
                        FROM (orderwheel.delivery_attempts a
-                         JOIN orderwheel.orders o ON ((o.id = d.order_id)))
+                         LEFT JOIN orderwheel.orders o ON ((o.id = d.order_id)))
                       WHERE ((a.message_id = d.message_id) AND (a.target = d.target) AND (a.number = d.attempts))))
                     WHEN 'active'::text THEN
                     CASE
@@ -1563,12 +1597,13 @@ UNION ALL
             deliveries.awaited,
             deliveries.ask_first,
             deliveries.lost_in_a_row,
-            deliveries.edited
+            deliveries.edited,
+            deliveries.edited_for
            FROM orderwheel.deliveries
           WHERE ((deliveries.order_id = l.order_id) AND (deliveries.state = 'waiting'::text) AND (deliveries.created_at < (now() - '00:15:00'::interval)) AND (((deliveries.message_id = l.message_id) AND (l.target = ANY (deliveries.after))) OR ((deliveries.message_id <> l.message_id) AND (deliveries.target = l.target))))
          OFFSET 0) w);
 comment on view orderwheel.stuck_deliveries is 'Deliveries open for more than 15 minutes that something holds up, and what: of each target the oldest 1000 that are open, and what waits for its oldest 1000 dead letters. Jobs that are missing are found by orderwheel verify.';
-comment on column orderwheel.stuck_deliveries.order_id is 'The order.';
+comment on column orderwheel.stuck_deliveries.order_id is 'The order; of a message about none, the message.';
 comment on column orderwheel.stuck_deliveries.message_id is 'The message.';
 comment on column orderwheel.stuck_deliveries.target is 'The target.';
 comment on column orderwheel.stuck_deliveries.state is 'waiting, queued, active or retrying.';

@@ -9,7 +9,7 @@ export function describeLetter(letter: LetterReport): string {
   const { id, target, message, externalId, orderId, reason, diedAt, groupId } = letter
   return [
     `Dead letter ${id}`,
-    `${target} was not told of ${message.kind ?? 'a message'} of order ${externalId} (${orderId})`,
+    `${target} was not told of ${message.kind ?? 'a message'} ${externalId === null ? `(${message.id}), which is about no order` : `of order ${externalId} (${orderId})`}`,
     `Given up ${formatTime(diedAt)}: ${reason}`,
     `Group ${groupId}`,
     ...describeHold(letter),

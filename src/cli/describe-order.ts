@@ -5,7 +5,7 @@ import type { TimelineEntry } from '#status/read-timeline.ts'
 import { describeRest } from './describe-rest.ts'
 import { formatDuration } from './format-duration.ts'
 import { formatTime } from './format-time.ts'
-import type { Story } from './read-story.ts'
+import { type Story, subjectOf } from './read-story.ts'
 
 /** What happened to an order, a line for each thing, and below it what is still to come. */
 export function describeOrder(
@@ -24,7 +24,12 @@ export function describeOrder(
     .join('\n')
 }
 
-function describeEntry(entry: TimelineEntry, story: Story, width: number): string[] {
+/** A line of a timeline, and below it what was answered. */
+export function describeEntry(
+  entry: TimelineEntry,
+  story: Pick<Story, 'deliveries'>,
+  width: number,
+): string[] {
   const attempt = findAttempt(entry, story)
   const who = (entry.target ?? '').padEnd(width)
   // The view's event says "attempt under way", for those who read it without the number.
@@ -41,7 +46,10 @@ function describeEntry(entry: TimelineEntry, story: Story, width: number): strin
   return answer ? [line, `${' '.repeat(formatTime(entry.at).length + width + 4)}${answer}`] : [line]
 }
 
-function findAttempt({ target, attempt, at }: TimelineEntry, { deliveries }: Story) {
+function findAttempt(
+  { target, attempt, at }: TimelineEntry,
+  { deliveries }: Pick<Story, 'deliveries'>,
+) {
   if (target === null || attempt === null) return undefined
   return deliveries
     .filter((delivery) => delivery.target === target)
@@ -70,7 +78,7 @@ function describeOpen(
   calling: { at: Date; targets: readonly TargetLimits[] },
 ): string[] {
   const lines = story.deliveries.flatMap((delivery) => {
-    const rest = describeRest(delivery, story, calling)
+    const rest = describeRest(delivery, subjectOf(story), calling)
     return rest === '' ? [] : [`${delivery.target} (${delivery.message.kind}) ${rest}`]
   })
   return lines.length === 0 ? [] : ['', ...lines]

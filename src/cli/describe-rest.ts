@@ -1,17 +1,17 @@
 import type { TargetLimits } from '#limits/read-limits.ts'
-import type { DeliveryReport } from '#orders/read-order.ts'
+import type { DeliveryReport } from '#orders/happenings.ts'
 
 import { describeCircuit, describePause } from './describe-calling.ts'
 import { formatTime } from './format-time.ts'
-import type { Story } from './read-story.ts'
+import type { Subject } from './subject.ts'
 
 type Calling = { at: Date; targets: readonly TargetLimits[] }
 
 /** What is still to come of a delivery, and what somebody can do about it; '' when nothing is. */
-export function describeRest(delivery: DeliveryReport, story: Story, calling: Calling): string {
+export function describeRest(delivery: DeliveryReport, subject: Subject, calling: Calling): string {
   switch (delivery.state) {
     case 'waiting':
-      return `waits for ${delivery.waitsFor.map((one) => describeInTheWay(one, story)).join(', and for ')}`
+      return `waits for ${delivery.waitsFor.map((one) => describeInTheWay(one, subject)).join(', and for ')}`
     case 'queued':
       return `is queued${whyNotCalled(delivery.target, calling)}`
     case 'retrying': {
@@ -20,9 +20,9 @@ export function describeRest(delivery: DeliveryReport, story: Story, calling: Ca
       return `is tried again ${when}${whyNotCalled(delivery.target, calling)}`
     }
     case 'dead':
-      return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(story, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
+      return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(subject, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
     case 'uncertain':
-      return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(story, delivery.target, 'mark-delivered')} or ${command(story, delivery.target, 'try-again')}`
+      return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(subject, delivery.target, 'mark-delivered')} or ${command(subject, delivery.target, 'try-again')}`
     case 'active':
     case 'delivered':
     case 'shed':
@@ -40,22 +40,22 @@ function idOf({ deadLetterId }: DeliveryReport): string {
 
 function describeInTheWay(
   { target, messageId }: DeliveryReport['waitsFor'][number],
-  story: Story,
+  subject: Subject,
 ): string {
-  const inTheWay = story.deliveries.find(
+  const inTheWay = subject.deliveries.find(
     (delivery) => delivery.target === target && delivery.message.id === messageId,
   )
   if (!inTheWay) return target
   const what = `${inTheWay.message.kind} to ${target}`
   if (inTheWay.state === 'dead')
-    return `${what}, which is a dead letter: replay it with ${command(story, target, 'try-again')}`
+    return `${what}, which is a dead letter: replay it with ${command(subject, target, 'try-again')}`
   if (inTheWay.state === 'uncertain')
-    return `${what}, which is uncertain: decide with ${command(story, target, 'mark-delivered')} or ${command(story, target, 'try-again')}`
+    return `${what}, which is uncertain: decide with ${command(subject, target, 'mark-delivered')} or ${command(subject, target, 'try-again')}`
   return `${what} (${inTheWay.state})`
 }
 
-function command({ externalId }: Story, target: string, decision: string): string {
-  return `orderwheel order ${externalId} --${decision} --target ${target}`
+function command(subject: Subject, target: string, decision: string): string {
+  return `${subject.command} --${decision} --target ${target}`
 }
 
 /** Its job may be due for long: an operator or the circuit keeps its target from being called. */

@@ -17,11 +17,9 @@ export function describeVerification(found: Verification, repairs?: Repairs): st
 }
 
 function describeFinding(finding: NamedFinding): string {
-  const { kind, order, orderId, messageId, message, target, since } = finding
+  const { kind, order, message, target, since } = finding
   const subject = [
-    order === null
-      ? (orderId ?? messageId) && `order ${orderId ?? `of message ${messageId}`}`
-      : `order ${order}`,
+    order === null ? describeUnnamed(finding) : `order ${order}`,
     target,
     message && `(${message})`,
   ]
@@ -32,6 +30,11 @@ function describeFinding(finding: NamedFinding): string {
     `  ${mend}`,
   ]
   return lines.map(printable).join('\n')
+}
+
+function describeUnnamed({ orderId, messageId }: NamedFinding): string | null {
+  if (orderId !== null && orderId === messageId) return `message ${messageId}`
+  return (orderId ?? messageId) && `order ${orderId ?? `of message ${messageId}`}`
 }
 
 function describeRepairs({ mended, gone, left, failed }: Repairs): string[] {

@@ -69,7 +69,7 @@ function describePage({ letters, next }: LetterPage, state: LetterState): string
     ...letters.map(({ id, diedAt, externalId, closed, held, ...letter }) => [
       id,
       formatTime(diedAt),
-      externalId,
+      externalId ?? letter.message.kind ?? letter.message.id,
       letter.target,
       describeFailure({ ...letter, failure: letter.reason }),
       closed ? `${closed.resolution} by ${closed.by ?? 'unknown'}` : '',

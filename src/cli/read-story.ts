@@ -1,9 +1,16 @@
 import { OrderwheelError } from '#base/errors.ts'
 import type { Db } from '#database/open-database.ts'
 import { readOrder, type OrderReport } from '#orders/read-order.ts'
+import { readMessage } from '#orders/read-message.ts'
 import { readTimeline, type TimelineEntry } from '#status/read-timeline.ts'
 
+import type { Subject } from './subject.ts'
+
 export type Story = OrderReport & { timeline: TimelineEntry[] }
+
+export function subjectOf({ externalId, deliveries }: OrderReport): Subject {
+  return { name: `order ${externalId}`, command: `orderwheel order ${externalId}`, deliveries }
+}
 
 /** An order with everything that happened to it, by its id or externalId. Throws `not-found`. */
 export async function readStory(db: Db, which: string): Promise<Story> {
@@ -17,6 +24,12 @@ export async function readReport(db: Db, which: string): Promise<OrderReport> {
     (await readOrder(db, { externalId: which })) ??
     (isUuid(which) ? await readOrder(db, { id: which }) : undefined)
   if (report) return report
+  const message = isUuid(which) ? await readMessage(db, which) : undefined
+  if (message)
+    throw new OrderwheelError(
+      'not-found',
+      `${which} is a message (${message.kind}), not an order: orderwheel message ${which}`,
+    )
   throw new OrderwheelError('not-found', `There is no order with the id or externalId "${which}".`)
 }
 

@@ -1,5 +1,6 @@
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
+import type { OwnKinds } from '#messages/own-kinds.ts'
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
 import type { PaymentGateway } from '#targets/payment-gateway.ts'
@@ -7,6 +8,7 @@ import { paymentTargetName } from '#targets/payment-target.ts'
 import type { Target } from '#targets/target.ts'
 
 import { checkAlerts } from './check-alerts.ts'
+import { checkMessages } from './check-messages.ts'
 import { checkPayment } from './check-payment.ts'
 import { fillRetention, findRetentionMistakes } from './check-retention.ts'
 import { checkTarget, type CheckedTarget } from './check-target.ts'
@@ -22,6 +24,8 @@ import { suggestName } from './suggest-name.ts'
 export type Config = {
   targets: Target[]
   routes: Routes
+  /** Kinds of message that the file declares. */
+  kinds: OwnKinds
   retention: ReturnType<typeof fillRetention>
   /** Where alerts are told; null: nowhere. */
   alerts: { url: string } | null
@@ -53,8 +57,9 @@ export function checkConfig(
   const own = payment.after ? [paymentTargetName] : []
   const names = [...Object.keys(written), ...own]
   const routes = isObject(writtenRoutes)
-    ? routePayment(writtenRoutes, payment.kinds)
+    ? routePayment(writtenRoutes as Routes, payment.kinds)
     : writtenRoutes
+  const { kinds, mistakes: kindMistakes } = checkMessages(definition['messages'])
   const { alerts, mistakes: alertMistakes } = checkAlerts(definition['alerts'], environment)
   const waits = new Map(checked.map(({ name, after }) => [name, after]))
   if (payment.after) waits.set(paymentTargetName, payment.after)
@@ -63,7 +68,8 @@ export function checkConfig(
     ...(isObject(definition['targets']) ? [] : [targetsMissing]),
     ...checked.flatMap((target) => target.mistakes),
     ...findRetentionMistakes(definition['retention']),
-    ...findRouteMistakes(writtenRoutes, names),
+    ...kindMistakes,
+    ...findRouteMistakes(writtenRoutes, names, Object.keys(membersOf(definition['messages']))),
     ...findAfterMistakes(waits, isObject(routes) ? routes : {}).filter(
       ({ path }) => path !== paymentWaits,
     ),
@@ -86,6 +92,7 @@ export function checkConfig(
     ],
     payment: paying?.gateway ?? null,
     routes: routes as Routes,
+    kinds,
     retention: fillRetention(definition['retention']),
     alerts,
   }
@@ -94,7 +101,7 @@ export function checkConfig(
 const howToSet =
   'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
-const settings = ['targets', 'routes', 'payment', 'retention', 'alerts']
+const settings = ['targets', 'messages', 'routes', 'payment', 'retention', 'alerts']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
 
 function findUnknownSettings(definition: object): Mistake[] {
@@ -116,6 +123,10 @@ function createTargets(checked: CheckedTarget[], place: Place): Target[] {
   return checked.flatMap(({ name, kind, options }) => {
     return kind ? [targetKinds[kind].create(name, options, place)] : []
   })
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return isObject(value) ? value : {}
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

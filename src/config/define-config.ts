@@ -1,13 +1,16 @@
-import type { Routes } from '#messages/message-kinds.ts'
+import type { MessageKind } from '#messages/message-kinds.ts'
 import type { PaymentDefinition } from '#targets/payment-gateway.ts'
 import type { EnvironmentReference, TargetDefinition } from '#targets/target-kind.ts'
 
+import type { MessageDefinition } from './check-messages.ts'
 import type { RetentionOptions } from './check-retention.ts'
 
 /** A configuration file: the targets, and which of them are told of which kind of message. */
-export type ConfigDefinition<Name extends string = string> = {
+export type ConfigDefinition<Name extends string = string, Own extends string = never> = {
   targets: Readonly<Record<Name, TargetDefinition>>
-  routes: { readonly [Kind in keyof Routes]: readonly NoInfer<Name>[] }
+  /** Kinds of message of your own, with the schema of each one's payload; those named `order.…` are ours. */
+  messages?: Readonly<Record<Own, MessageDefinition>>
+  routes: { readonly [Kind in MessageKind | NoInfer<Own>]?: readonly NoInfer<Name>[] }
   /** Charges orders that come with a `payment.token`, while the buyer waits. */
   payment?: PaymentDefinition
   retention?: RetentionOptions
@@ -21,8 +24,8 @@ export type AlertsDefinition = {
 }
 
 /** Gives a configuration file its types; it is checked when a command starts. */
-export function defineConfig<Name extends string>(
-  definition: ConfigDefinition<Name>,
-): ConfigDefinition<Name> {
+export function defineConfig<Name extends string, Own extends string = never>(
+  definition: ConfigDefinition<Name, Own>,
+): ConfigDefinition<Name, Own> {
   return definition
 }

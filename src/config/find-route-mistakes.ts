@@ -3,16 +3,21 @@ import type { Mistake } from '#targets/target-kind.ts'
 
 import { suggestName } from './suggest-name.ts'
 
-/** Routes as written, and the targets that could be meant. */
-export function findRouteMistakes(routes: unknown, targetNames: readonly string[]): Mistake[] {
+/** Routes as written, and what could be meant: targets, and kinds of message that the file declares. */
+export function findRouteMistakes(
+  routes: unknown,
+  targetNames: readonly string[],
+  ownKinds: readonly string[],
+): Mistake[] {
   if (typeof routes !== 'object' || routes === null) {
     return [{ path: 'routes', message: "must be an object like { 'order.placed': ['erp'] }" }]
   }
   return Object.entries(routes).flatMap(([kind, names]) => {
     const path = routePath(kind)
-    if (!isMessageKind(kind)) {
-      const message = `is not a kind of message${suggestName(kind, messageKinds)}`
-      return [{ path, message: `${message} There are ${messageKinds.join(', ')}` }]
+    if (!isMessageKind(kind) && !ownKinds.includes(kind)) {
+      const kinds = [...messageKinds, ...ownKinds]
+      const message = `is not a kind of message${suggestName(kind, kinds)}`
+      return [{ path, message: `${message} There are ${kinds.join(', ')}` }]
     }
     if (!Array.isArray(names)) return [{ path, message: 'must be a list of target names' }]
     return names.flatMap((name: unknown, index) => {

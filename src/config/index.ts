@@ -37,5 +37,6 @@ export type { MessageToTell, OrderToTell } from '#targets/target.ts'
 export { textAt } from '#targets/text-at.ts'
 export { webhook, type WebhookOptions } from '#targets/webhook.ts'
 
+export type { MessageDefinition } from './check-messages.ts'
 export { defineConfig, type AlertsDefinition, type ConfigDefinition } from './define-config.ts'
 export { env } from './env.ts'

@@ -29,6 +29,7 @@ export async function outlineConfig({
 }): Promise<ConfigOutline | undefined> {
   const {
     targets: written,
+    messages,
     routes,
     payment: definition,
   } = membersOf(await importDefinition(path).catch(noDefinition))
@@ -43,7 +44,8 @@ export async function outlineConfig({
   const isWrong = [...targets, payment].some(
     ({ mistakes, missing }) => mistakes.length > missing.length,
   )
-  if (isWrong || findRouteMistakes(routes, names).length > 0) return undefined
+  if (isWrong || findRouteMistakes(routes, names, Object.keys(membersOf(messages))).length > 0)
+    return undefined
   return {
     targets: all.map(({ name, options }) => ({
       name,

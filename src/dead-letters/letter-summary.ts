@@ -4,8 +4,9 @@ export type LetterSummary = {
   target: string
   /** Letters of the same target and kind of failure have the same. */
   groupId: string
+  /** The order's; of a message about no order, the message's own id, and `externalId` is null. */
   orderId: string
-  externalId: string
+  externalId: string | null
   /** `kind` is null when it is gone with its month of history. */
   message: { id: string; kind: string | null }
   reason: string

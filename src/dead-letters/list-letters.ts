@@ -63,7 +63,7 @@ async function readPage(
       ) l
       left join orderwheel.deliveries d on d.message_id = l."messageId" and d.target = l.target
       left join orderwheel.messages m on m.id = l."messageId"
-      join orderwheel.orders o on o.id = l."orderId"
+      left join orderwheel.orders o on o.id = l."orderId"
      order by l.place desc, l.id desc`.execute(db)
   return rows
 }

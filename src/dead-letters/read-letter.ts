@@ -64,7 +64,7 @@ export async function readLetter(db: Db, id: string): Promise<LetterReport | und
       from orderwheel.dead_letters l
       left join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
       left join orderwheel.messages m on m.id = l.message_id
-      join orderwheel.orders o on o.id = l.order_id
+      left join orderwheel.orders o on o.id = l.order_id
      where l.id = ${id}`.execute(db)
   const [row] = rows
   if (!row) return undefined

@@ -46,14 +46,11 @@ export async function readRequest(
   const stored = await readAnswers(db, name, [row])
   const file = (maker: string) => readFile(db, orderId, maker)
   const given = { ...row, answers: stored.get(messageId) ?? null, file }
-  const { order, message, answers } = readTold({ orderId, messageId, kind: row.kind, told: given })
-  const told = {
-    order,
-    message,
-    answers,
+  // Assigned to, not spread: a message may be about no order.
+  const told = Object.assign(readTold({ orderId, messageId, kind: row.kind, told: given }), {
     attempt: attempts + 1,
     idempotencyKey: idempotencyKey(name, messageId),
-  }
+  })
   const written = await editing.write(told, edited)
   if ('mistake' in written) return notEditable(written.mistake)
   const isEdited = edited !== null
@@ -70,8 +67,8 @@ type Row = {
   messageId: string
   kind: string
   attempts: number
-  document: string
-  receivedAt: number
+  document: string | null
+  receivedAt: number | null
   payload: unknown
   createdAt: number
   edited: unknown
@@ -85,7 +82,7 @@ async function readLetter(db: Db, letterId: string): Promise<Row | undefined> {
       from orderwheel.dead_letters l
       join orderwheel.deliveries d on d.message_id = l.message_id and d.target = l.target
       join orderwheel.messages m on m.id = l.message_id
-      join orderwheel.orders o on o.id = l.order_id
+      left join orderwheel.orders o on o.id = l.order_id
      where l.id = ${letterId}::uuid`.execute(db)
   return rows[0]
 }

@@ -1,4 +1,5 @@
-import { delivered, type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
+import { NoOrder } from '#targets/no-order.ts'
+import { delivered, giveUp, type Outcome, tryAgain, uncertain } from '#targets/outcome.ts'
 import { reasonOf } from '#targets/reason-of.ts'
 import type { Call, Target } from '#targets/target.ts'
 
@@ -94,6 +95,8 @@ async function tell(
     }
     return { outcome: await target.call(call) }
   } catch (error) {
+    // Of the same message it would be looked for in vain again.
+    if (error instanceof NoOrder) return { outcome: giveUp(error.message) }
     const outcome = signal.aborted ? uncertain(noAnswer(target)) : tryAgain(reasonOf(error))
     return { outcome }
   }

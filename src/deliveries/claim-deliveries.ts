@@ -8,6 +8,7 @@ import type { Order } from '#messages/order.ts'
 import { mayDeliver, ownerFit, type OwnerFit } from '#owner/owner-fit.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
 import { answersOf, type EarlierAnswers } from '#targets/earlier-answers.ts'
+import { NoOrder } from '#targets/no-order.ts'
 import type { Call, MessageToTell, OrderToTell } from '#targets/target.ts'
 
 import { findHeld } from './find-held.ts'
@@ -41,8 +42,9 @@ export type ClaimedDelivery = {
 
 /** As it came from the database: read when the call is made, since many deliveries may wait for theirs. */
 type Told = {
-  document: string
-  receivedAt: number
+  /** Null, as `receivedAt`: the message is about no order. */
+  document: string | null
+  receivedAt: number | null
   payload: unknown
   createdAt: number
   /** Null, for nearly all. */
@@ -66,9 +68,11 @@ export function readTold({
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
   const { document, receivedAt, payload, createdAt, edited, answers, file } = told
+  const isAboutOrder = document !== null && receivedAt !== null
   let order: OrderToTell | undefined
   return {
     get order() {
+      if (!isAboutOrder) throw new NoOrder({ id: messageId, kind })
       order ??= {
         ...(JSON.parse(document) as Order),
         id: orderId,
@@ -76,7 +80,13 @@ export function readTold({
       }
       return order
     },
-    message: { id: messageId, kind, payload, createdAt: isoTime(createdAt) },
+    message: {
+      id: messageId,
+      kind,
+      orderId: isAboutOrder ? orderId : null,
+      payload,
+      createdAt: isoTime(createdAt),
+    },
     answers: answersOf(answers),
     file,
     edited,
@@ -187,8 +197,8 @@ type Row = {
   kind: string
   payload: unknown
   createdAt: number
-  document: string
-  receivedAt: number
+  document: string | null
+  receivedAt: number | null
   edited: unknown
   hasEarlier: boolean
   claimedAt: string
@@ -217,7 +227,7 @@ async function readDeliveries(
       from orderwheel.deliveries d
      cross join lateral (
              select * from orderwheel.messages where id = d.message_id and ${withinIds('id', messageIds)} offset 0) m
-     cross join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o
+      left join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o on true
      where d.message_id = any(${ids}::uuid[]) and ${withinIds('d.message_id', messageIds)}
        and d.target = ${target} and d.settled_at is null`.execute(tx)
   return rows

@@ -5,6 +5,7 @@ import { onlyDeployment, type Deployment } from '#base/deployment.ts'
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { Routes } from '#messages/message-kinds.ts'
+import type { OwnKinds } from '#messages/own-kinds.ts'
 import type { Target } from '#targets/target.ts'
 import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
@@ -25,6 +26,7 @@ import { addHealthRoutes, type SchemaReady } from './health-routes.ts'
 import { HttpProblem } from './http-problem.ts'
 import { createRateLimiter } from './limit-rate.ts'
 import { httpLimits, type HttpLimits } from './limits.ts'
+import { addMessageRoutes } from './message-routes.ts'
 import { addMetricsRoute } from './metrics-routes.ts'
 import { addOpsAuditRoutes } from './ops-audit-routes.ts'
 import { addOpsDeadLetterRoutes } from './ops-dead-letter-routes.ts'
@@ -58,6 +60,8 @@ export type AppOptions = {
   /** Of the configuration: for requests that operators correct, and receipts. Default none. */
   targets?: readonly Target[]
   routes?: Routes
+  /** Of the configuration: kinds of message that it declares. Default none. */
+  kinds?: OwnKinds
   /** Charges orders that come with a token. Null: such orders are refused. */
   payment?: PaymentGateway | null
   /** Called after each commit that wrote orders or messages; must not throw. */
@@ -80,7 +84,13 @@ export type AppOptions = {
 /** The HTTP API, ready to `listen` or `inject`. `close()` lets requests and orders under way finish; the pool stays open. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { pool, db, log, outboxChanged, diagnose, production, now } = options
-  const { targets = [], routes = {}, metricsToken, deployment = onlyDeployment } = options
+  const {
+    targets = [],
+    kinds = new Map(),
+    routes = {},
+    metricsToken,
+    deployment = onlyDeployment,
+  } = options
   const { payment: gateway } = options
   const { schemaReady = async () => ({ ready: true }) } = options
   const limits = { ...httpLimits, ...options.limits }
@@ -111,6 +121,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })
+  addMessageRoutes(app, { db, requires, kinds, outboxChanged })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })

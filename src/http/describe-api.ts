@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
+import { messageSchemas } from './message-answers.ts'
 import { opsSchemas } from './ops-answers.ts'
 import { deadLetterSchemas } from './ops-dead-letter-schemas.ts'
 import { orderSchemas } from './order-answers.ts'
@@ -12,6 +13,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   for (const schema of [
     Problem,
     ...orderSchemas,
+    ...messageSchemas,
     ...deadLetterSchemas,
     ...replaySchemas,
     ...opsSchemas,
@@ -32,6 +34,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: 'orders', description: 'Placing orders and following them.' },
         { name: 'buyers', description: 'What those see who placed one.' },
+        { name: 'messages', description: 'Telling targets of what is yours, and following it.' },
         { name: 'operations', description: 'What operators do, as with the commands.' },
         { name: 'health', description: 'For load balancers.' },
       ],

@@ -87,9 +87,13 @@ const formats: Record<string, string> = {
 }
 
 function suggestion(name: string, schema: SchemaError['parentSchema']): string {
-  const known = Object.keys(schema?.properties ?? {})
+  return suggestOneOf(name, Object.keys(schema?.properties ?? {}))
+}
+
+/** `; did you mean stock.changed?`, when something is near. */
+export function suggestOneOf(name: string, known: readonly string[]): string {
   if (known.length === 0 || name.length > 64) return ''
-  const nearest = closest(name, known)
+  const nearest = closest(name, [...known])
   return distance(name, nearest) <= 2 ? `; did you mean ${nearest}?` : ''
 }
 

@@ -111,7 +111,7 @@ const summary = {
   target: Type.String(),
   groupId: Type.String(),
   orderId: uuid,
-  externalId: Type.String(),
+  externalId: orNull('string'),
   message: Type.Object({ id: uuid, kind: orNull('string') }),
   reason: Type.String(),
   status: orNull('integer'),

@@ -4,6 +4,7 @@ import type { DeliveryState } from '#database/tables.ts'
 import { paymentModes } from '#messages/charged-payment.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import { Order } from '#messages/order.ts'
+import type { DeliveryReport } from '#orders/happenings.ts'
 import { orderStates, type OrderState } from '#orders/order-state.ts'
 import { paymentStatuses, type PaymentReport } from '#orders/payment-status.ts'
 import type { OrderReport as Report } from '#orders/read-order.ts'
@@ -73,6 +74,45 @@ const StoredOrder = Type.Object(
 
 export type PlacedOrder = Static<typeof PlacedOrder>
 
+/** One message told to one target. */
+export const DeliveryAnswer = Type.Object({
+  target: Type.String(),
+  message: Type.Object({ id: uuid, kind: Type.String() }),
+  state: Type.Unsafe<DeliveryState>({
+    type: 'string',
+    enum: [
+      'waiting',
+      'queued',
+      'active',
+      'retrying',
+      'delivered',
+      'dead',
+      'uncertain',
+      'shed',
+      'skipped',
+      'cancelled',
+    ],
+  }),
+  attemptCount: Type.Integer(),
+  attempts: Type.Array(
+    Type.Object({
+      number: Type.Integer(),
+      startedAt: time,
+      durationMs: orNull({ type: 'integer' }),
+      outcome: Type.String(),
+      reason: nullableText,
+      answer: Type.Unknown({
+        description: 'What the target answered: status, text and the code of an error.',
+      }),
+    }),
+  ),
+  nextAttemptAt: nullableTime,
+  lastError: nullableText,
+  deliveredAt: nullableTime,
+  deadLetterId: orNull({ type: 'string', format: 'uuid' }),
+  waitsFor: Type.Array(Type.Object({ target: Type.String(), messageId: uuid })),
+})
+
 /** The 200 of GET /orders. */
 const OrderAnswer = Type.Object({
   id: uuid,
@@ -103,45 +143,7 @@ const OrderAnswer = Type.Object({
       refusal: nullableText,
     }),
   ),
-  deliveries: Type.Array(
-    Type.Object({
-      target: Type.String(),
-      message: Type.Object({ id: uuid, kind: Type.String() }),
-      state: Type.Unsafe<DeliveryState>({
-        type: 'string',
-        enum: [
-          'waiting',
-          'queued',
-          'active',
-          'retrying',
-          'delivered',
-          'dead',
-          'uncertain',
-          'shed',
-          'skipped',
-          'cancelled',
-        ],
-      }),
-      attemptCount: Type.Integer(),
-      attempts: Type.Array(
-        Type.Object({
-          number: Type.Integer(),
-          startedAt: time,
-          durationMs: orNull({ type: 'integer' }),
-          outcome: Type.String(),
-          reason: nullableText,
-          answer: Type.Unknown({
-            description: 'What the target answered: status, text and the code of an error.',
-          }),
-        }),
-      ),
-      nextAttemptAt: nullableTime,
-      lastError: nullableText,
-      deliveredAt: nullableTime,
-      deadLetterId: orNull({ type: 'string', format: 'uuid' }),
-      waitsFor: Type.Array(Type.Object({ target: Type.String(), messageId: uuid })),
-    }),
-  ),
+  deliveries: Type.Array(DeliveryAnswer),
   links: Links,
 })
 
@@ -162,14 +164,19 @@ export function placedAnswer({ id, externalId, state, status }: Placed) {
 }
 
 export function orderAnswer(report: Report, status: string | undefined) {
-  const deliveries = report.deliveries.map((delivery) => ({
-    ...delivery,
-    attempts: delivery.attempts.map(({ answer, ...attempt }) => ({
-      ...attempt,
-      answer: withoutHeaders(answer),
-    })),
+  return {
+    ...report,
+    deliveries: report.deliveries.map(forStorefront),
+    links: linksOf(report.id, status),
+  }
+}
+
+export function forStorefront(delivery: DeliveryReport) {
+  const attempts = delivery.attempts.map(({ answer, ...attempt }) => ({
+    ...attempt,
+    answer: withoutHeaders(answer),
   }))
-  return { ...report, deliveries, links: linksOf(report.id, status) }
+  return { ...delivery, attempts }
 }
 
 /** They are for operators: a storefront need not know what software is inside. */
@@ -186,7 +193,6 @@ export function orderPath(id: string): string {
   return `/orders/${id}`
 }
 
-function orNull<T extends 'string' | 'integer'>(schema: { type: T; format?: string }) {
-  type Value = T extends 'string' ? string : number
-  return Type.Unsafe<Value | null>({ ...schema, type: [schema.type, 'null'] })
+export function orNull(schema: { type: string; format?: string }) {
+  return Type.Unsafe<unknown>({ ...schema, type: [schema.type, 'null'] })
 }

@@ -9,7 +9,7 @@ export const developmentKeys: readonly { key: string; name: string; scopes: read
   {
     key: 'ow_dev_storefront',
     name: 'development storefront',
-    scopes: ['orders:write', 'orders:read'],
+    scopes: ['orders:write', 'orders:read', 'messages:write'],
   },
   { key: 'ow_dev_operator', name: 'development operator', scopes },
 ]

@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
 
-export type NewMessage = { orderId: string; kind: string; payload: object }
+/** `orderId` null: it is about none, which messages of the kinds `order.…` cannot be. */
+export type NewMessage = { orderId: string | null; kind: string; payload: unknown }
 
 export type AddedMessage = { id: string; createdAt: string }
 

@@ -2,9 +2,21 @@ import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
 import type { Routes } from '#messages/message-kinds.ts'
+import { maxPayloadBytes } from '#messages/own-kinds.ts'
 
-/** A message on its way from the outbox to its targets. `position` orders the messages of an order. */
-export type Message = { id: string; position: string; orderId: string; kind: string }
+/**
+ * A message on its way from the outbox to its targets. `position` orders the messages of an order. One about no order
+ * stands for itself: `orderId` is its own id.
+ */
+export type Message = {
+  id: string
+  position: string
+  orderId: string
+  kind: string
+  /** Of an application's own kind; null of ours, and of one that is too large. */
+  payload: unknown
+  isTooLarge: boolean
+}
 
 /**
  * Takes up to `limit` messages that were never refused out of the outbox into `messages`, oldest first;
@@ -36,10 +48,13 @@ export async function takeMessages(
       returning id, position, order_id, kind, payload, created_at
     ), kept as (
       insert into orderwheel.messages (id, position, order_id, kind, payload, created_at, targets)
-      select t.id, t.position, t.order_id, t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
+      select t.id, t.position, coalesce(t.order_id, t.id), t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
         from taken t
         left join json_to_recordset(${JSON.stringify(routed)}::json) as r(kind text, targets text[]) on r.kind = t.kind
     )
-    select id, position, order_id as "orderId", kind from taken order by position`.execute(tx)
+    select id, position, coalesce(order_id, id) as "orderId", kind, coalesce(size > ${maxPayloadBytes}, false) as "isTooLarge",
+           case when size <= ${maxPayloadBytes} then payload end as payload
+      from (select *, case when kind not like 'order.%' then octet_length(payload::text) end as size from taken) t
+     order by position`.execute(tx)
   return rows
 }

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('#cli/check.ts')).check,
   status: async () => (await import('#cli/status.ts')).status,
   order: async () => (await import('#cli/order.ts')).order,
+  message: async () => (await import('#cli/message.ts')).message,
   'dead-letters': async () => (await import('#cli/dead-letters.ts')).deadLetters,
   replays: async () => (await import('#cli/replays.ts')).replays,
   verify: async () => (await import('#cli/verify.ts')).verify,

@@ -30,6 +30,7 @@ export async function startApi(setting: Setting): Promise<string> {
     targets: setting.config.targets,
     routes: setting.config.routes,
     deployment: environment.deployment,
+    kinds: setting.config.kinds,
     payment: setting.config.payment,
     production: environment.production,
     metricsToken: environment.metricsToken,

@@ -70,6 +70,6 @@ export async function openRelay(setting: Setting): Promise<RelayOptions> {
   const log = logOf('relay')
   const { db, pool, boss } = await openQueues('relay', setting)
   const notify = createNotifier(pool, 'orderwheel_jobs', log)
-  const { targets, routes } = config
-  return { db, boss, targets, routes, log, jobsAdded: (names) => notify(...names) }
+  const { targets, routes, kinds } = config
+  return { db, boss, targets, routes, kinds, log, jobsAdded: (names) => notify(...names) }
 }

@@ -2,6 +2,7 @@ import { isAfterOrder } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import { withdrawDeliveries, type Withdrawn } from '#deliveries/withdraw-deliveries.ts'
 import { isMessageKind, type Routes } from '#messages/message-kinds.ts'
+import { maxPayloadBytes, type OwnKinds } from '#messages/own-kinds.ts'
 import { type Message, takeMessages } from '#outbox/take-messages.ts'
 import { addJobs } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
@@ -14,6 +15,8 @@ export type RelayDeps = {
   boss: Boss
   targets: readonly Pick<Target, 'name' | 'after' | 'afterOnly' | 'withdrawWhenCancelled'>[]
   routes: Routes
+  /** Kinds of message that the configuration declares. */
+  kinds: OwnKinds
 }
 
 export type Relayed = { messages: number; jobs: number; targets: string[] }
@@ -60,12 +63,10 @@ function withdraw(
 
 function fanOut(
   message: Message,
-  { routes, targets, withdrawn }: RelayDeps & { withdrawn: Withdrawn },
+  { routes, targets, kinds, withdrawn }: RelayDeps & { withdrawn: Withdrawn },
 ): NewDelivery[] {
   const { id, position, orderId, kind } = message
-  if (!isMessageKind(kind)) {
-    throw new Unrelayable(`Message ${id}: unknown kind ${kind}. Deploy a version that knows it.`)
-  }
+  if (!isMessageKind(kind)) refuseWrong(message, kinds)
   // Nobody would find it among what happened to the order.
   if (!isAfterOrder(id, orderId))
     throw new Unrelayable(
@@ -76,11 +77,28 @@ function fanOut(
     const target = targets.find((candidate) => candidate.name === name)
     if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
     // A target that is not told of this kind of message is not waited for.
-    const waits = target.afterOnly?.includes(kind) ?? true
+    const waits = !target.afterOnly || target.afterOnly.some((one) => one === kind)
     const after = waits ? target.after.filter((earlier) => routed.includes(earlier)) : []
     const isWithdrawn = kind === 'order.cancelled' && withdrawn.has(orderId, name)
     return { messageId: id, position, orderId, kind, target: name, after, withdrawn: isWithdrawn }
   })
+}
+
+// Whoever inserts a row by SQL is asked by nobody else.
+function refuseWrong({ id, kind, payload, isTooLarge }: Message, kinds: OwnKinds): void {
+  const own = kinds.get(kind)
+  if (!own)
+    throw new Unrelayable(
+      `Message ${id}: unknown kind ${kind}. Declare it in messages of the configuration, or deploy a version that knows it.`,
+    )
+  if (isTooLarge)
+    throw new Unrelayable(`Message ${id}: its payload is larger than ${maxPayloadBytes} bytes.`)
+  const mistakes = own.findMistakes(payload)
+  if (mistakes.length === 0) return
+  const said = mistakes.slice(0, 5).map(({ pointer, detail }) => `${pointer || 'it'} ${detail}`)
+  throw new Unrelayable(
+    `Message ${id}: its payload is not what ${kind} has to be: ${said.join('; ')}.`,
+  )
 }
 
 // pg-boss's insert skips conflicting jobs without a word: a delivery without a job would never be told.

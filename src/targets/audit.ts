@@ -1,5 +1,7 @@
 import { Type, type Static } from 'typebox'
 
+import { NoOrder } from './no-order.ts'
+import { giveUp } from './outcome.ts'
 import { kindOfTarget, type FromEnvironment, type TargetDefinition } from './target-kind.ts'
 import { commonOptions, fillTargetOptions } from './target-options.ts'
 
@@ -27,7 +29,11 @@ export const auditKind = kindOfTarget({
       ...fillTargetOptions({ ...auditUsual, ...options }),
       name,
       kind: 'audit',
-      call: async () => ({ kind: 'delivered', enter: true }),
+      call: async ({ message }) =>
+        // What is entered is what was told of an order, and forgotten with it.
+        message.orderId === null
+          ? giveUp(new NoOrder(message).message)
+          : { kind: 'delivered', enter: true },
       close: async () => {},
     }
   },

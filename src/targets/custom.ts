@@ -4,6 +4,7 @@ import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
 import { keepThrown } from './keep-thrown.ts'
 import { explainMissingAnswer } from './explain-exchange.ts'
 import { bindLookup, type Lookup } from './lookup.ts'
+import { NoOrder } from './no-order.ts'
 import { openAgent } from './open-agent.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
 import { readOutcome, storableReason } from './read-outcome.ts'
@@ -79,6 +80,7 @@ function judge(name: string, said: unknown): Outcome {
 }
 
 function explainThrown(error: unknown, signal: AbortSignal): Outcome {
+  if (error instanceof NoOrder) return giveUp(storableReason(error.message))
   if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
   // Most likely a request of its own that the signal ended: sent or not, nobody knows.
   if (signal.aborted) return uncertain(storableReason(`did not end: ${reasonOf(error)}`))

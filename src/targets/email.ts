@@ -6,6 +6,7 @@ import { composeMail, type Mail } from './compose-mail.ts'
 import { describeOrder, isTimeZone } from './describe-order.ts'
 import { editedMail, type EditedMail, readMail, writeMailbox } from './edit-mail.ts'
 import { loadTemplate, type MailTemplate, renderTemplate } from './mail-template.ts'
+import { NoOrder } from './no-order.ts'
 import { openSmtp } from './open-smtp.ts'
 import { giveUp, type MadeFile, type Outcome, tryAgain } from './outcome.ts'
 import { type Mailbox, parseMailbox } from './parse-mailbox.ts'
@@ -111,6 +112,7 @@ async function writeContent(
   { template, told, edited }: Given,
 ): Promise<Content | Error> {
   try {
+    if (told.message.orderId === null) throw new NoOrder(told.message)
     const written = editedMail(edited)
     if (written instanceof Error) return written
     const to = written ? parseMailbox(written.to) : findRecipient(name, options, told)
@@ -124,6 +126,7 @@ async function writeContent(
     const { subject, text, html } = await renderTemplate(template, view)
     return { to, subject, text, html }
   } catch (error) {
+    if (error instanceof NoOrder) return new Error(`targets.${name}: ${error.message}`)
     return explainTemplate(options, error)
   }
 }

@@ -5,7 +5,7 @@ import { editedBody } from './edit-request.ts'
 import { encodeBody, type EncodedBody } from './encode-body.ts'
 import { reasonOf } from './reason-of.ts'
 import type { HttpRequest } from './send-request.ts'
-import type { Told } from './target-kind.ts'
+import { messageAndOrder, type Told } from './target-kind.ts'
 
 /** A function of the configuration file threw, or returned what cannot be sent. The message names it. */
 export class UnusableMapping extends Error {}
@@ -60,9 +60,7 @@ function bodyOf(place: string, { method, body }: MappingOptions, told: Told): un
   if (typeof body === 'function')
     return runMapping(place, () => (body as (told: Told) => unknown)(told))
   if (body !== undefined) return body
-  return method === 'GET' || method === 'DELETE'
-    ? null
-    : { message: told.message, order: told.order }
+  return method === 'GET' || method === 'DELETE' ? null : messageAndOrder(told)
 }
 
 function mapUrl(name: string, { url, path }: MappingOptions, told: Told): URL {

@@ -59,8 +59,14 @@ export function kindOfTarget<T extends TSchema>(kind: {
   }
 }
 
+/** What is sent unless the options say otherwise: the message, and the order when it is about one. */
+export function messageAndOrder(told: Told): Pick<Told, 'message'> & Partial<Told> {
+  const { message } = told
+  return message.orderId === null ? { message } : { message, order: told.order }
+}
+
 /** Leaves the order unread: see Call. */
-export function toldOf(call: Call): Told {
+export function toldOf(call: Told): Told {
   const { message, answers, attempt, idempotencyKey } = call
   return {
     get order() {

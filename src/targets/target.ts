@@ -116,7 +116,10 @@ export const targetDefaults: TargetOptions = {
 
 /** What a target is given to make one call. */
 export type Call = {
-  /** Read when it is first looked at: copying a call with `...` reads it. */
+  /**
+   * Read when it is first looked at: copying a call with `...` reads it. Throws NoOrder when the message is about none
+   * (`message.orderId` is null), which only one of a kind that the configuration declares can be.
+   */
   readonly order: OrderToTell
   message: MessageToTell
   /** What those answered that had to be told before: `answers.erp?.value`. */
@@ -139,6 +142,8 @@ export type OrderToTell = Order & { id: string; receivedAt: string }
 export type MessageToTell = {
   id: string
   kind: string
+  /** Null: it is about none. */
+  orderId: string | null
   payload: unknown
   /** ISO 8601. */
   createdAt: string

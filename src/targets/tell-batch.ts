@@ -9,7 +9,7 @@ import { readAnswered } from './read-answered.ts'
 import { storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'
 import type { Exchange, HttpAnswer, HttpRequest } from './send-request.ts'
-import { toldOf, type Told } from './target-kind.ts'
+import { messageAndOrder, toldOf, type Told } from './target-kind.ts'
 import type { Call } from './target.ts'
 
 /** What an answer means: for all deliveries of a batch, or for each in its place; undefined: what its status says. */
@@ -88,16 +88,15 @@ export function mapBatch(
   if (!first) throw new UnusableMapping(`targets.${name} has nothing to tell`)
   const idempotencyKey = batch.length === 1 ? first.idempotencyKey : keyOf(name, batch)
   // Read by nobody but the options' functions, of which a batch has none but `body`.
-  const told = { ...first, idempotencyKey, order: first.order }
+  const told = Object.assign(toldOf(first), { idempotencyKey })
   return mapRequest(name, { ...options, body: () => body(batch) }, { told, edited })
 }
 
 function defaultBody(batch: readonly Told[]): unknown {
   return {
-    messages: batch.map(({ idempotencyKey, message, order }) => ({
-      idempotencyKey,
-      message,
-      order,
+    messages: batch.map((told) => ({
+      idempotencyKey: told.idempotencyKey,
+      ...messageAndOrder(told),
     })),
   }
 }

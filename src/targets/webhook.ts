@@ -2,6 +2,8 @@ import type { LookupFunction } from 'node:net'
 
 import { Type, type Static } from 'typebox'
 
+import { isMessageKind } from '#messages/message-kinds.ts'
+
 import { classifyAnswer } from './classify-answer.ts'
 import { connectPublic, PrivateAddressRefused } from './connect-public.ts'
 import { editedBody, readBody, writeBody, type WrittenRequest } from './edit-request.ts'
@@ -43,7 +45,8 @@ type Options = Static<typeof WebhookOptions>
 /**
  * - `secret`: `whsec_…`, several in a list or with spaces between them while receivers change over.
  * - `allowPrivate`: hosts, addresses and ranges inside the network that may be called, and without TLS.
- * - `payload`: what is sent instead of `{ type, timestamp, data: order }`.
+ * - `payload`: what is sent instead of `{ type, timestamp, data }`, whose `data` is the order, or the payload of a
+ *   message of a kind that the configuration declares.
  */
 export type WebhookOptions = FromEnvironment<Options>
 
@@ -140,8 +143,9 @@ function webhookId(messageId: string): string {
   return `msg_${messageId.replaceAll('.', '')}`
 }
 
-function defaultPayload({ message, order }: Told): unknown {
-  return { type: message.kind, timestamp: message.createdAt, data: order }
+function defaultPayload(told: Told): unknown {
+  const { kind, createdAt, payload } = told.message
+  return { type: kind, timestamp: createdAt, data: isMessageKind(kind) ? told.order : payload }
 }
 
 /** Once: what is signed is what is sent, byte for byte. */

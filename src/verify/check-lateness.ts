@@ -23,7 +23,7 @@ async function lateMessages(db: Db): Promise<Finding[]> {
              end as up_to
     )
     select case when b.refusals > 0 then 'message-refused' else 'message-late' end as kind,
-           b.order_id as "orderId", b.id as "messageId", null as target, to_json(b.created_at) as since
+           coalesce(b.order_id, b.id) as "orderId", b.id as "messageId", null as target, to_json(b.created_at) as since
       from orderwheel.outbox b
      where b.refusals > 0
         or b.created_at < now() - ${relayedWithin} and b.position <= (select up_to from stuck)

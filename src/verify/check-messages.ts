@@ -26,20 +26,20 @@ export async function checkMessages(
   const { rows } = await sql<MessagesChecked>`
     with ${looked(chunk)},
     noted as (
-      insert into orderwheel.verify_pending (id, order_id)
-      select id, order_id from message
+      insert into orderwheel.verify_pending (id, order_id, alone)
+      select id, order_id, id = order_id from message
        where id <= ${upTo}::uuid and id not in (select id from known)
          and ((id in (select message_id from delivery where ${isUndone})) is true
               or (id in (select message_id from found)) is true)
       on conflict do nothing
     ), settled as (
       delete from orderwheel.verify_pending p
-       where ${within('p.id', chunk)} and p.id <> p.order_id
+       where ${within('p.id', chunk)} and ${isMessage}
          and p.id not in (select message_id from delivery where ${isUndone})
          and p.id not in (select message_id from found)
          and p.id not in (select id from unrelayed)
     )
-    select (select count(distinct order_id)::int from message) as orders,
+    select (select count(distinct order_id)::int from message where id <> order_id) as orders,
            (select count(*)::int from message) as messages,
            (select count(*)::int from delivery) as deliveries,
            coalesce((select json_agg(f) from (${asFindings}) f), '[]') as found`.execute(db)
@@ -58,6 +58,9 @@ const asFindings = sql`
 // Still to be told, or to be decided by a person.
 const isUndone = sql`state not in ('delivered', 'skipped', 'shed', 'cancelled')`
 const done = sql`('delivered', 'skipped', 'shed', 'cancelled')`
+
+/** SQL that says of a row `p` of verify_pending that it is a message's. */
+export const isMessage = sql<boolean>`(p.id <> p.order_id or p.alone)`
 
 const hasJob = sql`state in ('queued', 'active', 'retrying')`
 
@@ -87,10 +90,13 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
       select d.message_id, d.target, d.order_id, d.position, d.state, d.after, d.created_at, d.started_at, d.settled_at
         from orderwheel.deliveries d where ${within('d.message_id', chunk)}
     ), known as materialized (
-      select p.id, p.order_id, p.noted_at from orderwheel.verify_pending p
-       where ${within('p.id', chunk)} and p.id <> p.order_id
+      select p.id, p.order_id, p.noted_at, p.alone from orderwheel.verify_pending p
+       where ${within('p.id', chunk)} and ${isMessage}
     ), unrelayed as materialized (
       select b.id from orderwheel.outbox b where b.order_id = any(array(select order_id from known))
+      union all
+      select b.id from orderwheel.outbox b
+       where b.id = any(array(select id from known where alone)) and b.kind not like 'order.%'
     ), found as materialized (
       select 'message-missing' as kind, order_id, message_id, null::text as target, min(created_at) as since
         from delivery
@@ -102,7 +108,7 @@ function looked(chunk: Chunk): RawBuilder<unknown> {
          and id not in (select id from unrelayed)
          and id not in (select message_id from delivery where settled_at is null)
          and ${isKept}
-         and (exists (select from orderwheel.orders o where o.id = known.order_id)) is true
+         and (alone or exists (select from orderwheel.orders o where o.id = known.order_id)) is true
       union all
       select 'delivery-missing', m.order_id, m.id, t.target, m.relayed_at
         from message m cross join unnest(m.targets) as t(target)

@@ -26,7 +26,8 @@ export async function checkOrders(
       on conflict do nothing
     ), settled as (
       delete from orderwheel.verify_pending p
-       where ${within('p.id', chunk)} and p.id = p.order_id and p.id not in (select id from found)
+       where ${within('p.id', chunk)} and p.id = p.order_id and not p.alone
+         and p.id not in (select id from found)
          and p.id not in (select id from unpaid where state = 'pending')
     )
     select (select count(*)::int from placed) as orders,

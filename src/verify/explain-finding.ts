@@ -34,10 +34,10 @@ export function explainFinding(finding: NamedFinding): Explained {
     case 'attempt-missing':
       return seen(
         'it counts as delivered, and no attempt says so',
-        `look into ${target}; to decide about it: update orderwheel.deliveries set state = 'uncertain' where message_id = '${messageId}' and target = '${target}', then orderwheel order ${which(finding)} --mark-delivered --target ${target}, or --try-again`,
+        `look into ${target}; to decide about it: update orderwheel.deliveries set state = 'uncertain' where message_id = '${messageId}' and target = '${target}', then orderwheel ${which(finding)} --mark-delivered --target ${target}, or --try-again`,
       )
     case 'message-refused':
-      return command('the relay cannot relay it', `orderwheel order ${which(finding)}`)
+      return command('the relay cannot relay it', `orderwheel ${which(finding)}`)
     case 'message-late':
       return seen(
         'it is not relayed: none is, or it was passed over',
@@ -56,10 +56,7 @@ export function explainFinding(finding: NamedFinding): Explained {
         `start a worker that takes ${target}: orderwheel worker --target ${target}`,
       )
     case 'job-overtaken':
-      return command(
-        'others that came much later are being called',
-        `orderwheel order ${which(finding)}`,
-      )
+      return command('others that came much later are being called', `orderwheel ${which(finding)}`)
     case 'target-idle':
       return seen(
         'deliveries are due, and nobody calls it',
@@ -93,8 +90,10 @@ function seen(what: string, mend: string): Explained {
   return { what, mend, isCommand: false }
 }
 
-function which({ order, orderId }: NamedFinding): string {
-  return order ?? orderId ?? ''
+function which({ order, orderId, messageId }: NamedFinding): string {
+  // It is about no order.
+  if (orderId !== null && orderId === messageId) return `message ${messageId}`
+  return `order ${order ?? orderId ?? ''}`
 }
 
 function forget({ messageId }: NamedFinding): string {

@@ -25,7 +25,11 @@ export async function nameFindings(db: Db, findings: readonly Finding[]): Promis
       from json_to_recordset(${JSON.stringify(numbered)}::json)
              as f(number int, "orderId" uuid, "messageId" uuid, since timestamptz)
       left join orderwheel.messages m on m.id = f."messageId"
-      left join orderwheel.outbox b on b.order_id = f."orderId" and b.id = f."messageId"
+      left join lateral (
+        select b.kind from orderwheel.outbox b where b.order_id = f."orderId" and b.id = f."messageId"
+        union all
+        select b.kind from orderwheel.outbox b where b.id = f."messageId" and b.order_id is null and b.kind not like 'order.%'
+        limit 1) b on true
       left join orderwheel.orders o on o.id = coalesce(f."orderId", m.order_id)`.execute(db)
   const byNumber = new Map(rows.map(({ number, ...names }) => [number, names]))
   return findings.map((finding, number) => {

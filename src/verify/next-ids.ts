@@ -27,7 +27,7 @@ export async function nextPending(
   { after, upTo, limit }: { after: string; upTo: string; limit: number },
 ): Promise<{ messageIds: string[]; orderIds: string[]; last: string | null }> {
   const { rows } = await sql<{ id: string; isOrder: boolean }>`
-    select id, id = order_id as "isOrder" from orderwheel.verify_pending
+    select id, id = order_id and not alone as "isOrder" from orderwheel.verify_pending
      where id > ${after}::uuid and id <= ${upTo}::uuid order by id limit ${limit}`.execute(db)
   const idsOf = (isOrder: boolean) =>
     rows.filter((row) => row.isOrder === isOrder).map(({ id }) => id)

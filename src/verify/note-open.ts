@@ -14,8 +14,8 @@ export async function noteUnrelayed(db: Db, { place, upTo, limit }: Piece): Prom
       select position, id, order_id from orderwheel.outbox
        where position > ${place ?? '0'}::bigint order by position limit ${limit}
     ), noted as (
-      insert into orderwheel.verify_pending (id, order_id)
-      select id, order_id from piece where id <= ${upTo}::uuid
+      insert into orderwheel.verify_pending (id, order_id, alone)
+      select id, coalesce(order_id, id), order_id is null from piece where id <= ${upTo}::uuid
       on conflict do nothing
     )
     select case when count(*) = ${limit}::bigint then max(position)::text end as place from piece`.execute(
@@ -40,8 +40,8 @@ export async function noteOpen(db: Db, { place, upTo, limit }: Piece): Promise<s
     ), known as materialized (
       select p.id from orderwheel.verify_pending p where p.id = any(array(select message_id from piece))
     ), noted as (
-      insert into orderwheel.verify_pending (id, order_id)
-      select distinct on (message_id) d.message_id, d.order_id
+      insert into orderwheel.verify_pending (id, order_id, alone)
+      select distinct on (message_id) d.message_id, d.order_id, d.order_id = d.message_id
         from piece join orderwheel.deliveries d using (message_id, target)
        where message_id <= ${upTo}::uuid and message_id not in (select id from known)
       on conflict do nothing

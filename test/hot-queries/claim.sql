@@ -17,6 +17,6 @@ select case
   from orderwheel.deliveries d
  cross join lateral (
          select * from orderwheel.messages where id = d.message_id and "id" between $2::uuid and $3::uuid offset 0) m
- cross join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o
+  left join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o on true
  where d.message_id = any($4::uuid[]) and "d"."message_id" between $5::uuid and $6::uuid
    and d.target = $7 and d.settled_at is null;

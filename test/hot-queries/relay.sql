@@ -12,11 +12,14 @@ with due as (
   returning id, position, order_id, kind, payload, created_at
 ), kept as (
   insert into orderwheel.messages (id, position, order_id, kind, payload, created_at, targets)
-  select t.id, t.position, t.order_id, t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
+  select t.id, t.position, coalesce(t.order_id, t.id), t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
     from taken t
     left join json_to_recordset($2::json) as r(kind text, targets text[]) on r.kind = t.kind
 )
-select id, position, order_id as "orderId", kind from taken order by position;
+select id, position, coalesce(order_id, id) as "orderId", kind, coalesce(size > $3, false) as "isTooLarge",
+       case when size <= $4 then payload end as payload
+  from (select *, case when kind not like 'order.%' then octet_length(payload::text) end as size from taken) t
+ order by position;
 
 with holding as materialized (
   select message_id, target from orderwheel.deliveries

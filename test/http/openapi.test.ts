@@ -52,6 +52,8 @@ test('the OpenAPI file is version 3.1, every route in it, every reference resolv
     '/orders/{id}',
     '/orders/{id}/cancellation',
     '/orders/{id}/receipt',
+    '/messages',
+    '/messages/{id}',
     '/livez',
     '/readyz',
     '/metrics',

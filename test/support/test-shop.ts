@@ -6,6 +6,7 @@ import type { DeliveryState } from '#database/tables.ts'
 import { startWorker, type Worker, type WorkerOptions } from '#deliveries/run-worker.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import type { Routes } from '#messages/message-kinds.ts'
+import type { OwnKinds } from '#messages/own-kinds.ts'
 import { declareQueues } from '#queues/declare-queues.ts'
 import { declareTargets } from '#status/declare-targets.ts'
 import { openBoss } from '#queues/open-boss.ts'
@@ -41,6 +42,7 @@ export async function openTestShop(targets: Target[], routes?: Routes, given?: T
     boss,
     targets,
     routes: routes ?? { 'order.placed': targets.map((target) => target.name) },
+    kinds: new Map() as OwnKinds,
     log: silent,
     jobsAdded: () => {},
   }

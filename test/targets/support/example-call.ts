@@ -12,6 +12,7 @@ export function exampleCall(call: Partial<Call> = {}): Call {
     message: {
       id: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02',
       kind: 'order.placed',
+      orderId: '0199ad5e-6c1f-7a68-9a5e-0d5b3c3f1a01',
       payload: null,
       createdAt: '2026-11-22T10:15:01.000Z',
     },
