@@ -65,6 +65,11 @@ select l.order_id, o.external_id, l.resolved_at, 5, 'dead letter ' || l.resoluti
   from orderwheel.dead_letters l left join orderwheel.orders o on o.id = l.order_id
  where l.resolved_at is not null
 union all
+select p.order_id, p.external_id, coalesce(p.settled_at, p.begun_at), case when p.settled_at is null then 2 else 1 end,
+       'payment ' || p.state, null, null,
+       orderwheel.without_person(coalesce(p.reason, p.provider || ' ' || p.reference), o.document), null, null
+  from orderwheel.payments p join orderwheel.orders o on o.id = p.order_id
+union all
 select d.order_id, o.external_id, d.settled_at, 4, 'withdrawn', d.target, null,
        format('%s: the order was cancelled before %s was told of it', m.kind, d.target), null, null
   from orderwheel.deliveries d
@@ -88,7 +93,7 @@ select o.id, o.external_id, o.forgotten_at, 7, 'personal data forgotten', null, 
 comment on view   orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step. A message about no order is found by its id as order_id.';
 comment on column orderwheel.order_timeline.order_id is 'The order; of a message about none, the message.';
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';
-comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
+comment on column orderwheel.order_timeline.event is 'What happened: order received, payment captured, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
 
 create or replace view orderwheel.stuck_deliveries as
 select d.order_id, d.message_id, t.name as target, d.state, d.attempts, d.created_at, d.started_at,

@@ -1427,6 +1427,22 @@ UNION ALL
      LEFT JOIN orderwheel.orders o ON ((o.id = l.order_id)))
   WHERE (l.resolved_at IS NOT NULL)
 UNION ALL
+ SELECT p.order_id,
+    p.external_id,
+    COALESCE(p.settled_at, p.begun_at) AS at,
+        CASE
+            WHEN (p.settled_at IS NULL) THEN 2
+            ELSE 1
+        END AS step,
+    ('payment '::text || p.state) AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    orderwheel.without_person(COALESCE(p.reason, ((p.provider || ' '::text) || p.reference)), o.document) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.payments p
+     JOIN orderwheel.orders o ON ((o.id = p.order_id)))
+UNION ALL
  SELECT d.order_id,
     o.external_id,
     d.settled_at AS at,
@@ -1487,7 +1503,7 @@ comment on column orderwheel.order_timeline.order_id is 'The order; of a message
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
 comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
-comment on column orderwheel.order_timeline.event is 'What happened: order received, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
+comment on column orderwheel.order_timeline.event is 'What happened: order received, payment captured, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
 comment on column orderwheel.order_timeline.detail is 'The reason, when there is one, without the customer''s name, address, e-mail and phone as the order has them (#).';

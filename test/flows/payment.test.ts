@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 import { expect, onTestFinished, test } from 'vitest'
 
+import { readTimeline } from '#status/read-timeline.ts'
 import { customPayment } from '#targets/custom-payment.ts'
 import { approved, declined } from '#targets/charge-result.ts'
 
@@ -40,6 +41,8 @@ test('a buyer whose card is good has an order that is paid and told', async () =
   expect(text).not.toContain('tok_approve')
   expect(await paymentOf(shop, id)).toMatchObject({ token: null })
   expect(JSON.stringify(shop.logged)).not.toContain('tok_approve')
+  const story = (await readTimeline(shop.db, id)).map(({ event, detail }) => [event, detail])
+  expect(story).toContainEqual(['payment captured', `cards ${charge?.id}`])
 })
 
 test('a declined card is answered with 402, each time, and another card can pay the same order', async () => {
