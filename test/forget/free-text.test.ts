@@ -22,6 +22,7 @@ const keepsTheOrder = ['outbox.payload', 'outbox.refusal', 'dead_letters.hold_re
 
 // What we write ourselves, without a person in it.
 const harmless = [
+  'audit_chain.details',
   'verifications.findings',
   'verifications.counts',
   'verify_state.full_walk',
