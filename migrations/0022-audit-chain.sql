@@ -16,7 +16,7 @@ comment on table  orderwheel.audit_chain is 'Append-only: an entry for each row 
 comment on column orderwheel.audit_chain.position is '1, 2, 3 … without a gap.';
 comment on column orderwheel.audit_chain.at is 'When it was done or entered.';
 comment on column orderwheel.audit_chain.kind is 'begun: the first entry · action: a row of audit_log · masked: forgetting took texts from that row · told: an audit target was told · forgotten: an order lost its personal data · removed: the retention deleted.';
-comment on column orderwheel.audit_chain.record is 'The row of audit_log (action, masked) or the order (told, forgotten).';
+comment on column orderwheel.audit_chain.record is 'The row of audit_log (action, masked) or the order (told, forgotten); null: a message about no order was told, of which there is no digest.';
 comment on column orderwheel.audit_chain.details is 'Nothing personal. begun: chain, a random name · told: target, message, kind, externalId, total, currency, payload (a digest) · removed: of, until, count.';
 comment on column orderwheel.audit_chain.digest is 'SHA-256 of a salt and of what it is about: the row of audit_log, the order''s document; of a forgotten order, what is left of it, without a salt.';
 comment on column orderwheel.audit_chain.previous is 'The hash of the entry before; of the first, zeros.';
@@ -138,15 +138,15 @@ begin
     select m.id, m.kind, m.payload::text as payload, o.id as order_id, o.external_id, o.document, gen_random_uuid() as salt
       from unnest(message_ids, order_ids) as t(message_id, order_id)
      cross join lateral (select * from orderwheel.messages where id = t.message_id offset 0) m
-     cross join lateral (select * from orderwheel.orders where id = t.order_id offset 0) o
+      left join lateral (select * from orderwheel.orders where id = t.order_id offset 0) o on true
   )
   select array_agg((
            null, now(), 'told', s.order_id,
            jsonb_build_object(
              'target', target, 'message', s.id, 'kind', s.kind, 'externalId', s.external_id,
              'total', s.document #> '{totals,total}', 'currency', s.document -> 'currency',
-             'payload', encode(orderwheel.salted_digest(s.salt, s.payload), 'hex')),
-           orderwheel.salted_digest(s.salt, s.document::text), null, null)::orderwheel.audit_chain order by s.id) as entries,
+             'payload', case when s.order_id is not null then encode(orderwheel.salted_digest(s.salt, s.payload), 'hex') end),
+           case when s.order_id is not null then orderwheel.salted_digest(s.salt, s.document::text) end, null, null)::orderwheel.audit_chain order by s.id) as entries,
          array_agg(s.order_id order by s.id) as orders, array_agg(s.salt order by s.id) as salts
     into told
     from said s;
@@ -155,7 +155,8 @@ begin
   end if;
   before := orderwheel.chain_entries(told.entries);
   insert into orderwheel.audit_salts (position, order_id, salt)
-  select before + n, order_id, salt from unnest(told.orders, told.salts) with ordinality as t(order_id, salt, n);
+  select before + n, order_id, salt from unnest(told.orders, told.salts) with ordinality as t(order_id, salt, n)
+   where order_id is not null;
 end
 $$;
 comment on function orderwheel.chain_told(text, uuid[], uuid[]) is 'Enters that a target was told these messages of these orders, and keeps the salts.';

@@ -69,6 +69,8 @@ function examineRecord(
 function examineOrder(entry: EntryBeside, { orders }: Removals): ReturnType<typeof examineSubject> {
   const { hasOrder, hasSalt, orderMadeAt, isForgottenLater } = entry
   const isTold = entry.kind === 'told'
+  // A message about no order: that it was told is all there is.
+  if (isTold && entry.record === null) return {}
   const name = `Order ${externalIdOf(entry) ?? entry.record}`
   if (!hasOrder) {
     const isRemoved = orders !== null && orderMadeAt !== null && orderMadeAt < orders
