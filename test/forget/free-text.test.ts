@@ -15,14 +15,23 @@ const ofAnOrder = [
   'dead_letters.reason',
   'dead_letters.attempts',
   'dead_letters.comment',
+  'payments.reason',
 ]
 
-// An order with a message in the outbox or a held letter is not forgotten.
-const keepsTheOrder = ['outbox.payload', 'outbox.refusal', 'dead_letters.hold_reason']
+// An order with a message in the outbox, a held letter, or a card that may have been charged is not forgotten.
+const keepsTheOrder = [
+  'outbox.payload',
+  'outbox.refusal',
+  'dead_letters.hold_reason',
+  'payments.token',
+]
 
 // What we write ourselves, without a person in it.
 const harmless = [
   'audit_chain.details',
+  'link_keys.purpose',
+  // The gateway's number for the charge, which the books need.
+  'payments.reference',
   'verifications.findings',
   'verifications.counts',
   'verify_state.full_walk',
