@@ -1172,17 +1172,17 @@ create table orderwheel.payments (
   settled_at    timestamp with time zone,
   constraint payments_pkey PRIMARY KEY (order_id),
   constraint payments_attempts_check CHECK ((attempts > 0)),
-  constraint payments_check CHECK (((state = 'pending'::text) = (settled_at IS NULL))),
-  constraint payments_check1 CHECK (((state = 'pending'::text) = (token IS NOT NULL))),
-  constraint payments_check2 CHECK (((state = 'pending'::text) OR (claimed_until IS NULL))),
-  constraint payments_check3 CHECK (((state = ANY (ARRAY['authorized'::text, 'captured'::text])) = (reference IS NOT NULL))),
+  constraint payments_charged CHECK (((state = ANY (ARRAY['authorized'::text, 'captured'::text])) = (reference IS NOT NULL))),
+  constraint payments_claimed CHECK (((state = 'pending'::text) OR (claimed_until IS NULL))),
   constraint payments_code_check CHECK (((length(code) >= 1) AND (length(code) <= 64))),
   constraint payments_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 64))),
   constraint payments_mode_check CHECK ((mode = ANY (ARRAY['authorise'::text, 'capture'::text]))),
   constraint payments_provider_check CHECK (((length(provider) >= 1) AND (length(provider) <= 64))),
   constraint payments_reason_check CHECK ((length(reason) <= 2000)),
   constraint payments_reference_check CHECK (((length(reference) >= 1) AND (length(reference) <= 255))),
+  constraint payments_settled CHECK (((state = 'pending'::text) = (settled_at IS NULL))),
   constraint payments_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'authorized'::text, 'captured'::text, 'declined'::text]))),
+  constraint payments_token CHECK (((state = 'pending'::text) = (token IS NOT NULL))),
   constraint payments_token_check CHECK (((length(token) >= 1) AND (length(token) <= 255))),
   constraint payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=80);
@@ -1203,8 +1203,12 @@ comment on column orderwheel.payments.begun_at is 'When it was begun.';
 comment on column orderwheel.payments.claimed_until is 'Until when whoever is asking the gateway keeps others from it; null: nobody is.';
 comment on column orderwheel.payments.try_after is 'When a relay asks the gateway again, if it is still pending.';
 comment on column orderwheel.payments.settled_at is 'When it was known.';
+comment on constraint payments_charged on orderwheel.payments is 'What was charged has the gateway''s number.';
+comment on constraint payments_claimed on orderwheel.payments is 'Nobody asks about what is known.';
 comment on constraint payments_order_id_fkey on orderwheel.payments is 'A payment goes with its order.';
 comment on constraint payments_pkey on orderwheel.payments is 'One charge for an order.';
+comment on constraint payments_settled on orderwheel.payments is 'What is known was settled at some time.';
+comment on constraint payments_token on orderwheel.payments is 'What the card was charged with is kept until that is known, and no longer.';
 comment on index orderwheel.payments_declined is 'Finds a declined order by its number.';
 comment on index orderwheel.payments_pending is 'What a relay has to ask about.';
 
