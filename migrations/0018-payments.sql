@@ -23,7 +23,7 @@ create table orderwheel.payments (
   constraint payments_charged check ((state in ('authorized', 'captured')) = (reference is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 create index payments_pending on orderwheel.payments (try_after) where state = 'pending';
-create index payments_declined on orderwheel.payments (external_id, order_id) where state = 'declined';
+create index payments_number on orderwheel.payments (external_id, order_id);
 comment on table  orderwheel.payments is 'Charges made while orders were placed (payment.token), one row for such an order. An order that was paid elsewhere has none. Grows with the orders, and goes with them.';
 comment on constraint payments_settled on orderwheel.payments is 'What is known was settled at some time.';
 comment on constraint payments_token on orderwheel.payments is 'What the card was charged with is kept until that is known, and no longer.';
@@ -46,7 +46,7 @@ comment on column orderwheel.payments.settled_at is 'When it was known.';
 comment on constraint payments_pkey on orderwheel.payments is 'One charge for an order.';
 comment on constraint payments_order_id_fkey on orderwheel.payments is 'A payment goes with its order.';
 comment on index orderwheel.payments_pending is 'What a relay has to ask about.';
-comment on index orderwheel.payments_declined is 'Finds a declined order by its number.';
+comment on index orderwheel.payments_number is 'Finds a declined order by the number that it gave up, and an order''s payment for its story.';
 
 -- Added to whatever the view is by now, so that other migrations may change it as well.
 do $$

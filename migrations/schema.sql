@@ -1186,7 +1186,7 @@ create table orderwheel.payments (
   constraint payments_token_check CHECK (((length(token) >= 1) AND (length(token) <= 255))),
   constraint payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orderwheel.orders(id) ON DELETE CASCADE
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=80);
-CREATE INDEX payments_declined ON orderwheel.payments USING btree (external_id, order_id) WHERE (state = 'declined'::text);
+CREATE INDEX payments_number ON orderwheel.payments USING btree (external_id, order_id);
 CREATE INDEX payments_pending ON orderwheel.payments USING btree (try_after) WHERE (state = 'pending'::text);
 comment on table orderwheel.payments is 'Charges made while orders were placed (payment.token), one row for such an order. An order that was paid elsewhere has none. Grows with the orders, and goes with them.';
 comment on column orderwheel.payments.order_id is 'The order. Its id is the key under which the gateway is asked, each time.';
@@ -1209,7 +1209,7 @@ comment on constraint payments_order_id_fkey on orderwheel.payments is 'A paymen
 comment on constraint payments_pkey on orderwheel.payments is 'One charge for an order.';
 comment on constraint payments_settled on orderwheel.payments is 'What is known was settled at some time.';
 comment on constraint payments_token on orderwheel.payments is 'What the card was charged with is kept until that is known, and no longer.';
-comment on index orderwheel.payments_declined is 'Finds a declined order by its number.';
+comment on index orderwheel.payments_number is 'Finds a declined order by the number that it gave up, and an order''s payment for its story.';
 comment on index orderwheel.payments_pending is 'What a relay has to ask about.';
 
 create table orderwheel.link_keys (

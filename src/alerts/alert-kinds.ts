@@ -6,8 +6,8 @@ export const alertKinds = [
   'verify.failed',
   'dead-letters',
   'outbox',
-  'payments',
   'partitions',
+  'payments',
 ] as const
 
 export type AlertKind = (typeof alertKinds)[number]

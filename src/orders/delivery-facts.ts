@@ -23,9 +23,9 @@ export function deliveryFacts(
     const attempt = last?.attempt ?? told?.attempts ?? 0
     steps.push({ state: delivery.state, attempt, reason: null, at: sinceWhen(delivery, readAt) })
   }
-  let latest = Number.NEGATIVE_INFINITY
+  let latest = told ? toldUntil(delivery, told.attempts) : Number.NEGATIVE_INFINITY
   return steps.map(({ state, attempt, reason, at }, index) => {
-    // A clock that stepped back does not change what came after what.
+    // A clock that stepped back does not change what came after what, whoever asks from where.
     latest = Math.max(latest, at)
     const message = { id: messageId, kind }
     return {
@@ -35,6 +35,12 @@ export function deliveryFacts(
       change: { event: 'delivery', target, message, state, attempt, reason },
     }
   })
+}
+
+/** Whoever was told of so many attempts was told of all before. */
+function toldUntil(delivery: WatchedDelivery, attempts: number): number {
+  const told = delivery.attempts.filter(({ number }) => number <= attempts)
+  return Math.max(firstStep(delivery).at, ...told.map((one) => attemptStep(delivery, one).at))
 }
 
 /** Milliseconds; 0: it was not told. */

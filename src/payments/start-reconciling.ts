@@ -3,7 +3,7 @@ import { type Repetition, repeatPass } from '#base/repeat-pass.ts'
 import { reconcilePayments, type ReconcileOptions } from './reconcile-payments.ts'
 
 // Buyers look at a page that says their payment is being confirmed; idle, it is a fifth of a statement a second.
-const everySeconds = 5
+const everySeconds = 10
 
 /** Asks the gateway again, until it is known of every order whether it was paid. */
 export function startReconciling(options: ReconcileOptions): Repetition {

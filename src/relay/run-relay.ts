@@ -17,7 +17,7 @@ export type RelayOptions = RelayDeps & {
   log: Log
   /** Called with the targets that got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
-  /** The floor beneath lost notifications. Default 1.25: with a worker's look each second, less than 2 a second. */
+  /** The floor beneath lost notifications. Default 1.5: with a worker's look each second, less than 2 a second in all. */
   pollSeconds?: number
 }
 
@@ -38,7 +38,7 @@ const pauseAfterFailureSeconds = 1
 
 /** Repeats `relayOnce`: at once while batches are full, else when woken, or when a look now and then finds something. */
 export function startRelay(options: RelayOptions): Relay {
-  const { log, pollSeconds = 1.25 } = options
+  const { log, pollSeconds = 1.5 } = options
   const bell = createWakeUp()
   const stopping = new AbortController()
 

@@ -31,7 +31,10 @@ test('a shop that works has no findings, with orders and without', async () => {
   shop.startWorker()
   const { orderId } = await shop.placeOrder()
   await shop.relay()
-  await eventually(async () => (await shop.deliveries(orderId))['mail'] === 'delivered')
+  await eventually(async () => {
+    const states = await shop.deliveries(orderId)
+    return states['erp'] === 'delivered' && states['mail'] === 'delivered'
+  })
   expect((await diagnose(shop, atOnce)).findings).toEqual([])
 })
 

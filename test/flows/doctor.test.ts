@@ -99,6 +99,8 @@ test('the doctor needs no secrets of the configuration: it looks at the queues o
     'audit.dead',
     'analytics',
     'analytics.dead',
+    'payment',
+    'payment.dead',
   ])
 })
 

@@ -21,23 +21,10 @@ import {
   startOrderwheel,
   type OrderwheelProcess,
 } from '../support/start-process.ts'
+import { demoTargets } from '../support/demo-targets.ts'
 import { testDatabase, type TestDatabase } from '../support/test-database.ts'
 
 const installed = findPgBouncer()
-const targets = [
-  'analytics',
-  'confirmation-email',
-  'crm',
-  'erp',
-  'inventory-asia',
-  'inventory-eu',
-  'inventory-us',
-  'partner-webhook',
-  'push',
-  'receipt',
-  'shipping',
-  'sms',
-]
 
 let simulator: Simulator
 let database: TestDatabase
@@ -238,7 +225,9 @@ async function placeOrder(url: string, externalId: string): Promise<void> {
 async function untilAllAreDelivered(count: number): Promise<void> {
   await eventually(
     async () => {
-      expect(await deliveries()).toEqual(targets.map((target) => `${target} delivered ${count}`))
+      expect(await deliveries()).toEqual(
+        demoTargets.map((target) => `${target} delivered ${count}`),
+      )
       return true
     },
     { withinSeconds: 90 },

@@ -16,6 +16,7 @@ import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 
 import { behave, callsOf, mailsOf } from '../support/ask-simulator.ts'
+import { demoTargets } from '../support/demo-targets.ts'
 import { eventually } from '../support/eventually.ts'
 import { startOrderwheel } from '../support/start-process.ts'
 
@@ -73,22 +74,7 @@ test(
       'select target, state, count(*)::int from orderwheel.deliveries group by 1, 2 order by 1',
     )
     const all = (target: string) => ({ target, state: 'delivered', count: orders })
-    expect(states.rows).toEqual(
-      [
-        'analytics',
-        'confirmation-email',
-        'crm',
-        'erp',
-        'inventory-asia',
-        'inventory-eu',
-        'inventory-us',
-        'partner-webhook',
-        'push',
-        'receipt',
-        'shipping',
-        'sms',
-      ].map(all),
-    )
+    expect(states.rows).toEqual(demoTargets.map(all))
     const told = (await callsOf(simulator, 'erp')).map((call) => call.path)
     expect(new Set(told).size).toBe(orders)
     expect(new Set((await mailsOf(simulator)).map((mail) => mail.subject)).size).toBe(orders)
