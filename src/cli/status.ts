@@ -1,9 +1,9 @@
 import { printable, printableJson } from '#base/printable.ts'
+import { describeCircuit, describePause } from '#cli/targets/describe-calling.ts'
 import { readOwner } from '#owner/read-owner.ts'
 import { readStatus, type Precision, type Status } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
-import { describeCircuit, describePause } from './describe-calling.ts'
 import { formatDuration } from './format-duration.ts'
 import { formatTable } from './format-table.ts'
 import { withDatabase } from './with-database.ts'

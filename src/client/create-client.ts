@@ -1,4 +1,4 @@
-import type { OrderReport, PlacedOrder } from '#http/order-answers.ts'
+import type { OrderReport, PlacedOrder } from '#http/orders/order-answers.ts'
 import type { Order } from '#messages/order.ts'
 
 import { keyOfOrder } from './key-of-order.ts'

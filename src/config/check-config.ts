@@ -1,10 +1,10 @@
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
+import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
-import type { PaymentGateway } from '#targets/payment-gateway.ts'
-import { paymentTargetName } from '#targets/payment-target.ts'
 import type { Target } from '#targets/target.ts'
 
 import { checkAlerts } from './check-alerts.ts'

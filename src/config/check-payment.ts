@@ -1,8 +1,12 @@
-import type { Mistake } from '#targets/target-kind.ts'
-import type { PaymentDefinition, PaymentGateway, PaymentOptions } from '#targets/payment-gateway.ts'
-import { paymentKinds } from '#targets/payment-kinds.ts'
-import { paymentRoutes, paymentTargetName } from '#targets/payment-target.ts'
 import type { MessageKind } from '#messages/message-kinds.ts'
+import type {
+  PaymentDefinition,
+  PaymentGateway,
+  PaymentOptions,
+} from '#targets/payment/payment-gateway.ts'
+import { paymentKinds } from '#targets/payment/payment-kinds.ts'
+import { paymentRoutes, paymentTargetName } from '#targets/payment/payment-target.ts'
+import type { Mistake } from '#targets/target-kind.ts'
 import type { Target } from '#targets/target.ts'
 
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'

@@ -1,5 +1,5 @@
 import type { MessageKind } from '#messages/message-kinds.ts'
-import type { PaymentDefinition } from '#targets/payment-gateway.ts'
+import type { PaymentDefinition } from '#targets/payment/payment-gateway.ts'
 import type { EnvironmentReference, TargetDefinition } from '#targets/target-kind.ts'
 
 import type { MessageDefinition } from './check-messages.ts'

@@ -1,5 +1,5 @@
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 import type { Mistake } from '#targets/target-kind.ts'
-import { paymentTargetName } from '#targets/payment-target.ts'
 
 import { findAfterMistakes, type Waits } from './find-after-mistakes.ts'
 

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path'
 
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
-import { paymentTargetName } from '#targets/payment-target.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 import { fillTargetOptions } from '#targets/target-options.ts'
 import type { TargetOptions } from '#targets/target.ts'
 

@@ -1,5 +1,5 @@
 import type { MessageKind, Routes } from '#messages/message-kinds.ts'
-import { paymentTargetName } from '#targets/payment-target.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 
 /** The routes, with the target `payment` added to what it has to be told of. */
 export function routePayment(routes: Routes, kinds: readonly MessageKind[]): Routes {

@@ -5,7 +5,7 @@ import { idempotencyKey } from '#deliveries/call-target.ts'
 import { readTold } from '#deliveries/claim-deliveries.ts'
 import { readFile } from '#deliveries/keep-files.ts'
 import { readAnswers } from '#deliveries/read-answers.ts'
-import type { RequestEditing, RequestFormat } from '#targets/edit-request.ts'
+import type { RequestEditing, RequestFormat } from '#targets/http/edit-request.ts'
 import type { Target } from '#targets/target.ts'
 
 /** The request that a dead letter's target would be sent, or was sent after somebody edited it. */

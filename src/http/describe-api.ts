@@ -1,12 +1,13 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
-import { messageSchemas } from './message-answers.ts'
-import { opsSchemas } from './ops-answers.ts'
-import { deadLetterSchemas } from './ops-dead-letter-schemas.ts'
-import { orderSchemas } from './order-answers.ts'
+import { deadLetterSchemas } from '#http/ops/dead-letter-schemas.ts'
+import { opsSchemas } from '#http/ops/overview-answers.ts'
+import { replaySchemas } from '#http/ops/replay-answers.ts'
+import { messageSchemas } from '#http/orders/message-answers.ts'
+import { orderSchemas } from '#http/orders/order-answers.ts'
+
 import { Problem } from './problem-routes.ts'
-import { replaySchemas } from './replay-answers.ts'
 
 /** OpenAPI 3.1 at /openapi.json, made of the routes' own schemas. Must be called before the routes are added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {

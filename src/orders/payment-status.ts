@@ -1,6 +1,6 @@
 import type { DeliveryState, PaymentState } from '#database/tables.ts'
 import type { PaymentMode } from '#messages/charged-payment.ts'
-import { paymentTargetName } from '#targets/payment-target.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 
 export const paymentStatuses = [
   'pending',

@@ -1,6 +1,6 @@
 import type { Order } from '#messages/order.ts'
-import type { ChargeResult } from '#targets/charge-result.ts'
-import type { Charge, PaymentGateway } from '#targets/payment-gateway.ts'
+import type { ChargeResult } from '#targets/payment/charge-result.ts'
+import type { Charge, PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
 export type ToCharge = {
   orderId: string

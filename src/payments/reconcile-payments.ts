@@ -1,6 +1,6 @@
 import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
-import type { PaymentGateway } from '#targets/payment-gateway.ts'
+import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
 import { charge, type ToCharge } from './charge.ts'
 import { claimPending, hasPending } from './claim-pending.ts'

@@ -3,8 +3,8 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
 import type { ChargedPayment } from '#messages/charged-payment.ts'
-import type { ChargeResult } from '#targets/charge-result.ts'
-import type { PaymentGateway } from '#targets/payment-gateway.ts'
+import type { ChargeResult } from '#targets/payment/charge-result.ts'
+import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
 /** What is known of a charge. */
 export type Settled = Extract<ChargeResult, { kind: 'approved' | 'declined' }>

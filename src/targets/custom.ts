@@ -1,11 +1,12 @@
 import { Type, type Static } from 'typebox'
 
-import { bindHttp, RequestFailed, type BoundHttp } from './bind-http.ts'
+import { bindHttp, RequestFailed, type BoundHttp } from '#targets/http/bind-http.ts'
+import { explainMissingAnswer } from '#targets/http/explain-exchange.ts'
+import { bindLookup, type Lookup } from '#targets/http/lookup.ts'
+import { openAgent } from '#targets/http/open-agent.ts'
+
 import { keepThrown } from './keep-thrown.ts'
-import { explainMissingAnswer } from './explain-exchange.ts'
-import { bindLookup, type Lookup } from './lookup.ts'
 import { NoOrder } from './no-order.ts'
-import { openAgent } from './open-agent.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from './outcome.ts'
 import { readOutcome, storableReason } from './read-outcome.ts'
 import { reasonOf } from './reason-of.ts'

@@ -1,5 +1,6 @@
-import { findErrorCode, isErrorCode } from './find-error-code.ts'
-import { keepHeaders } from './keep-headers.ts'
+import { findErrorCode, isErrorCode } from '#targets/http/find-error-code.ts'
+import { keepHeaders } from '#targets/http/keep-headers.ts'
+
 import { keepValue } from './keep-value.ts'
 import { keptAnswerBytes, type Answer, type Outcome } from './outcome.ts'
 import { storableText } from './storable-text.ts'

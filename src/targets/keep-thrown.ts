@@ -1,6 +1,7 @@
 import { getSystemErrorName } from 'node:util'
 
-import { isErrorCode } from './find-error-code.ts'
+import { isErrorCode } from '#targets/http/find-error-code.ts'
+
 import type { Answer } from './outcome.ts'
 
 /** What is kept of a call that got no answer: the code of what was thrown, `ECONNREFUSED`, when it has one. */

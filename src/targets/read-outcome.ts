@@ -1,8 +1,9 @@
+import { maxRetryAfterSeconds } from '#targets/http/retry-after.ts'
+
 import { checkFile } from './check-file.ts'
 import { keepAnswer } from './keep-answer.ts'
 import { keepValue } from './keep-value.ts'
 import type { MadeFile, Outcome } from './outcome.ts'
-import { maxRetryAfterSeconds } from './retry-after.ts'
 import { storableText } from './storable-text.ts'
 
 /** Long enough for a sentence, short enough to group dead letters by. */

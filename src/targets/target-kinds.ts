@@ -1,12 +1,13 @@
+import { emailKind } from '#targets/email/email.ts'
+import { batchKind } from '#targets/http/batch.ts'
+import { httpKind } from '#targets/http/http.ts'
+import { webhookKind } from '#targets/http/webhook.ts'
+import { receiptKind } from '#targets/receipt/receipt.ts'
+
 import { auditKind } from './audit.ts'
-import { batchKind } from './batch.ts'
 import { customKind } from './custom.ts'
-import { emailKind } from './email.ts'
-import { httpKind } from './http.ts'
-import { receiptKind } from './receipt/receipt.ts'
 import type { KindOfTarget } from './target-kind.ts'
 import type { TargetKind } from './target.ts'
-import { webhookKind } from './webhook.ts'
 
 /** Every kind of target a configuration file can name. A new kind starts here. */
 export const targetKinds: Record<TargetKind, KindOfTarget> = {

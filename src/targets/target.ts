@@ -1,8 +1,8 @@
 import type { MessageKind } from '#messages/message-kinds.ts'
 import type { Order } from '#messages/order.ts'
+import type { RequestEditing } from '#targets/http/edit-request.ts'
 
 import type { EarlierAnswers } from './earlier-answers.ts'
-import type { RequestEditing } from './edit-request.ts'
 import type { Answer, MadeFile, Outcome } from './outcome.ts'
 
 /** A target of the configuration file, checked, with every default filled in. */

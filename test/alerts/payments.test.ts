@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { watchShop } from '#alerts/watch-shop.ts'
-import { customPayment } from '#targets/custom-payment.ts'
+import { customPayment } from '#targets/payment/custom-payment.ts'
 
 import { pay, startPayingShop } from '../payments/start-paying-shop.ts'
 

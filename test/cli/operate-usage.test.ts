@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
 import { readEnvironment } from '#base/environment.ts'
-import { pause } from '#cli/pause.ts'
-import { targets } from '#cli/targets.ts'
+import { pause } from '#cli/targets/pause.ts'
+import { targets } from '#cli/targets/targets.ts'
 
 const commands = { pause, targets }
 

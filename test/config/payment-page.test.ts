@@ -6,8 +6,8 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { loadConfig } from '#config/load-config.ts'
 import { exampleOrder } from '#messages/example-order.ts'
-import { HttpPaymentOptions } from '#targets/http-payment.ts'
-import { fillPaymentOptions } from '#targets/payment-gateway.ts'
+import { HttpPaymentOptions } from '#targets/payment/http-payment.ts'
+import { fillPaymentOptions } from '#targets/payment/payment-gateway.ts'
 
 import { startCardGateway } from '../payments/start-paying-shop.ts'
 

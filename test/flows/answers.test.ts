@@ -5,13 +5,13 @@ import { readFile } from '#deliveries/keep-files.ts'
 import { forgetPerson } from '#forget/forget-person.ts'
 import { custom } from '#targets/custom.ts'
 import type { EarlierAnswers } from '#targets/earlier-answers.ts'
+import { http } from '#targets/http/http.ts'
 import { delivered, type MadeFile } from '#targets/outcome.ts'
-import { http } from '#targets/http.ts'
 import { textAt } from '#targets/text-at.ts'
 
+import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 import { createTarget } from '../targets/support/create-target.ts'
 import { startReceiver } from '../targets/support/start-receiver.ts'
-import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 
 let shop: TestShop
 afterEach(() => shop.close())

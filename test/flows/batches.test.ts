@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 
-import { batch } from '#targets/batch.ts'
+import { batch } from '#targets/http/batch.ts'
 
 import { openTestShop, type TestShop } from '../support/test-shop.ts'
 import { createTarget } from '../targets/support/create-target.ts'

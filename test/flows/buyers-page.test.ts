@@ -2,11 +2,11 @@ import { hash } from 'node:crypto'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { forgetPerson } from '#forget/forget-person.ts'
-import { buildApp } from '#http/build-app.ts'
-import { statusPage } from '#http/status-page.ts'
 import { createLog } from '#base/log.ts'
 import { openDatabase } from '#database/open-database.ts'
+import { forgetPerson } from '#forget/forget-person.ts'
+import { buildApp } from '#http/build-app.ts'
+import { statusPage } from '#http/buyers/status-page.ts'
 import { giveUp } from '#targets/outcome.ts'
 
 import { newOrder, send, startTestApi, type TestApi } from '../http/test-api.ts'

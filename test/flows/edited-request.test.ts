@@ -7,9 +7,9 @@ import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { createKey } from '#keys/create-key.ts'
-import { email } from '#targets/email.ts'
+import { email } from '#targets/email/email.ts'
+import { webhook } from '#targets/http/webhook.ts'
 import type { Target } from '#targets/target.ts'
-import { webhook } from '#targets/webhook.ts'
 
 import { send, startTestApi } from '../http/test-api.ts'
 import { eventually } from '../support/eventually.ts'

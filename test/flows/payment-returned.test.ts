@@ -3,11 +3,11 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { MessageKind } from '#messages/message-kinds.ts'
 import { readOrder } from '#orders/read-order.ts'
 import { recordSettled } from '#payments/record-charge.ts'
-import type { HttpPaymentOptions } from '#targets/http-payment.ts'
 import { giveUp } from '#targets/outcome.ts'
+import type { HttpPaymentOptions } from '#targets/payment/http-payment.ts'
 
-import { cardPayment, createPayment, pay, startCardGateway } from '../payments/start-paying-shop.ts'
 import { startTestApi } from '../http/test-api.ts'
+import { cardPayment, createPayment, pay, startCardGateway } from '../payments/start-paying-shop.ts'
 import { eventually } from '../support/eventually.ts'
 import { openTestShop } from '../support/test-shop.ts'
 

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { readTimeline } from '#status/read-timeline.ts'
-import { customPayment } from '#targets/custom-payment.ts'
-import { approved, declined } from '#targets/charge-result.ts'
+import { approved, declined } from '#targets/payment/charge-result.ts'
+import { customPayment } from '#targets/payment/custom-payment.ts'
 
 import { newOrder, startTestApi } from '../http/test-api.ts'
 import {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import { afterEach, expect, test, vi } from 'vitest'
 
-import type { HttpOptions } from '#targets/http.ts'
+import type { HttpOptions } from '#targets/http/http.ts'
 import type { Rate } from '#targets/target.ts'
 
 import { eventually } from '../support/eventually.ts'

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 
 import { raiseAlert } from '#alerts/raise-alert.ts'
 import { onlyDeployment } from '#base/deployment.ts'
-import { writeExposition } from '#http/write-exposition.ts'
+import { writeExposition } from '#http/metrics/write-exposition.ts'
 import { claimOwnership } from '#owner/write-owner.ts'
 
 import { verifyShop } from '../support/verify-shop.ts'

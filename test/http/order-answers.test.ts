@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { orderAnswer } from '#http/order-answers.ts'
+import { orderAnswer } from '#http/orders/order-answers.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 
 test('the storefront sees what a target answered, without the headers that are for operators', () => {

@@ -4,10 +4,10 @@ import { createLog } from '#base/log.ts'
 import { checkConfig } from '#config/check-config.ts'
 import { reconcilePayments } from '#payments/reconcile-payments.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
-import type { PaymentDefinition, PaymentGateway } from '#targets/payment-gateway.ts'
-import { approved, declined } from '#targets/charge-result.ts'
 import { custom } from '#targets/custom.ts'
-import { httpPayment, type HttpPaymentOptions } from '#targets/http-payment.ts'
+import { approved, declined } from '#targets/payment/charge-result.ts'
+import { httpPayment, type HttpPaymentOptions } from '#targets/payment/http-payment.ts'
+import type { PaymentDefinition, PaymentGateway } from '#targets/payment/payment-gateway.ts'
 import { textAt } from '#targets/text-at.ts'
 
 import {

@@ -1,4 +1,4 @@
-import { http, httpKind, type HttpOptions } from '#targets/http.ts'
+import { http, httpKind, type HttpOptions } from '#targets/http/http.ts'
 import type { Target } from '#targets/target.ts'
 
 /** A real `http()` target, as a configuration file makes it. */

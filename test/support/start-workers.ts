@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { HttpOptions } from '#targets/http.ts'
+import type { HttpOptions } from '#targets/http/http.ts'
 
 import { connectionString, type OrderwheelProcess, startOrderwheel } from './start-process.ts'
 import type { TestShop } from './test-shop.ts'

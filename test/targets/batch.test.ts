@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { batch, type BatchOptions } from '#targets/batch.ts'
+import { batch, type BatchOptions } from '#targets/http/batch.ts'
 import { giveUp, tryAgain, type Outcome } from '#targets/outcome.ts'
 import type { Call } from '#targets/target.ts'
 

@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 
 import { custom } from '#targets/custom.ts'
-import { email } from '#targets/email.ts'
-import { http } from '#targets/http.ts'
+import { email } from '#targets/email/email.ts'
+import { http } from '#targets/http/http.ts'
+import { webhook } from '#targets/http/webhook.ts'
 import type { TargetDefinition } from '#targets/target-kind.ts'
-import { webhook } from '#targets/webhook.ts'
 
 import { createTarget } from './support/create-target.ts'
 import { exampleCall } from './support/example-call.ts'

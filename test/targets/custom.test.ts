@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { classifyAnswer } from '#targets/classify-answer.ts'
 import { custom } from '#targets/custom.ts'
+import { classifyAnswer } from '#targets/http/classify-answer.ts'
 import { delivered, giveUp, tryAgain } from '#targets/outcome.ts'
 
 import { createDeadline } from './support/create-deadline.ts'

@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { email, type EmailOptions } from '#targets/email.ts'
+import { email, type EmailOptions } from '#targets/email/email.ts'
 import type { OrderToTell } from '#targets/target.ts'
 
 import { createDeadline } from './support/create-deadline.ts'

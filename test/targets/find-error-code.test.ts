@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { findErrorCode } from '#targets/find-error-code.ts'
+import { findErrorCode } from '#targets/http/find-error-code.ts'
 
 test.each([
   ['a plain code', { code: 'UNKNOWN_SKU' }, 'UNKNOWN_SKU'],

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
-import { http } from '#targets/http.ts'
+import { http } from '#targets/http/http.ts'
+import { maxAnswerBytes } from '#targets/http/send-request.ts'
 import { giveUp, tryAgain } from '#targets/outcome.ts'
-import { maxAnswerBytes } from '#targets/send-request.ts'
 
 import { createDeadline } from './support/create-deadline.ts'
 import { createTarget } from './support/create-target.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { http } from '#targets/http.ts'
+import { http } from '#targets/http/http.ts'
 import { keepAnswer } from '#targets/keep-answer.ts'
 
 import { createTarget } from './support/create-target.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { answersOf } from '#targets/earlier-answers.ts'
-import { http } from '#targets/http.ts'
+import { http } from '#targets/http/http.ts'
 import { keepValue } from '#targets/keep-value.ts'
 import { textAt } from '#targets/text-at.ts'
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
 import { custom } from '#targets/custom.ts'
-import { http } from '#targets/http.ts'
-import type { Lookup } from '#targets/lookup.ts'
+import { http } from '#targets/http/http.ts'
+import type { Lookup } from '#targets/http/lookup.ts'
 import type { Call } from '#targets/target.ts'
 
 import { createDeadline } from './support/create-deadline.ts'

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
 
-import { createBlockList, isAddressOrRange, isPrivateAddress } from '#targets/public-address.ts'
+import {
+  createBlockList,
+  isAddressOrRange,
+  isPrivateAddress,
+} from '#targets/http/public-address.ts'
 
 const nothing = createBlockList([])
 

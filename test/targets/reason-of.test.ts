@@ -4,8 +4,8 @@ import { errors } from 'undici'
 import { expect, test } from 'vitest'
 
 import { custom } from '#targets/custom.ts'
-import { email } from '#targets/email.ts'
-import { http } from '#targets/http.ts'
+import { email } from '#targets/email/email.ts'
+import { http } from '#targets/http/http.ts'
 import { reasonOf } from '#targets/reason-of.ts'
 
 import { createTarget } from './support/create-target.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { readRetryAfter } from '#targets/retry-after.ts'
+import { readRetryAfter } from '#targets/http/retry-after.ts'
 
 const now = new Date('2026-11-22T10:15:00Z')
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { isWebhookSecret, signWebhook } from '#targets/sign-webhook.ts'
+import { isWebhookSecret, signWebhook } from '#targets/http/sign-webhook.ts'
 
 test('the signature of the Standard Webhooks test vector comes out', () => {
   const webhook = {

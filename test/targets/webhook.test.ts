@@ -5,7 +5,7 @@ import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { createWebhook, webhook } from '#targets/webhook.ts'
+import { createWebhook, webhook } from '#targets/http/webhook.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { createTarget } from './support/create-target.ts'

@@ -1,9 +1,0 @@
-import { list } from './audit-list.ts'
-import { verify } from './audit-verify.ts'
-import { groupCommands } from './command-group.ts'
-
-export const audit = groupCommands({
-  name: 'audit',
-  summary: 'What people did, and the proof that nobody touched the record of it',
-  actions: { verify, list },
-})

@@ -1,0 +1,120 @@
+import { isChargedPayment, type ChargedPayment } from '#messages/charged-payment.ts'
+import type { MessageKind } from '#messages/message-kinds.ts'
+import { RequestFailed, type BoundHttp } from '#targets/http/bind-http.ts'
+import { classifyAnswer } from '#targets/http/classify-answer.ts'
+import { explainMissingAnswer } from '#targets/http/explain-exchange.ts'
+import { UnusableMapping } from '#targets/http/map-request.ts'
+import { delivered, giveUp, tryAgain, uncertain, type Outcome } from '#targets/outcome.ts'
+import { readOutcome, storableReason } from '#targets/read-outcome.ts'
+import { reasonOf } from '#targets/reason-of.ts'
+import { targetDefaults, type Call, type Target } from '#targets/target.ts'
+import { withinDeadline } from '#targets/within-deadline.ts'
+
+import type { ChangePayment, ChargeChange, PaymentOptions } from './payment-gateway.ts'
+
+/** The target that a payment gateway with `capture`, `void` or `refund` makes of itself. */
+export const paymentTargetName = 'payment'
+
+/** What the payment target is told of, without being named in a route. */
+export function paymentRoutes(options: PaymentOptions): MessageKind[] {
+  return [
+    ...(options.capture ? (['order.placed'] as const) : []),
+    ...(options.void || options.refund ? (['order.cancelled'] as const) : []),
+  ]
+}
+
+type Change = 'capture' | 'void' | 'refund'
+
+/**
+ * Captures what was authorised when the targets in `captureAfter` were told, and gives back what was charged when an
+ * order is cancelled: one delivery each, so that retries, dead letters and replays are those of any target. Of an
+ * order, each is asked of the gateway under one key of its own: `<orderId>-refund`.
+ */
+export function createPaymentTarget(
+  kind: Target['kind'],
+  options: PaymentOptions,
+  gateway: { bind: (change: ChargeChange) => BoundHttp; close: () => Promise<void> },
+): Target {
+  return {
+    ...targetDefaults,
+    after: options.captureAfter ?? [],
+    // Nobody's money waits until a target was told of the cancellation.
+    afterOnly: ['order.placed'],
+    name: paymentTargetName,
+    kind,
+    close: gateway.close,
+    async call(call) {
+      const payment = call.order.payment
+      if (!isChargedPayment(payment)) return nothing('it was not charged here')
+      const change = chooseChange(payment, call)
+      if (typeof change !== 'string') return change
+      const make = options[change]
+      if (!make) return giveUp(`payment.${change} is not configured`)
+      return changePayment({ change, make, bind: gateway.bind }, payment, call)
+    },
+  }
+}
+
+function chooseChange({ status, mode }: ChargedPayment, call: Call): Change | Outcome {
+  if (status === 'pending') return tryAgain('it is not known yet whether it was charged')
+  if (status === 'declined') return nothing('it was declined')
+  if (call.message.kind === 'order.placed')
+    return mode === 'authorise' ? 'capture' : nothing('it is captured')
+  if (call.message.kind !== 'order.cancelled') return nothing('it is not about the payment')
+  return status === 'captured' || wasCaptured(call) ? 'refund' : 'void'
+}
+
+/** The target's own answer to the order's message before. */
+function wasCaptured({ answers }: Call): boolean {
+  const value = answers[paymentTargetName]?.value
+  return typeof value === 'object' && value !== null && 'did' in value && value.did === 'capture'
+}
+
+function nothing(why: string): Outcome {
+  return delivered({ text: `Nothing to do: ${why}.` })
+}
+
+async function changePayment(
+  asked: { change: Change; make: ChangePayment; bind: (change: ChargeChange) => BoundHttp },
+  payment: ChargedPayment,
+  call: Call,
+): Promise<Outcome> {
+  const { change, make, bind } = asked
+  const { order, attempt, signal } = call
+  const given: ChargeChange = {
+    order,
+    reference: payment.reference ?? '',
+    amount: order.totals.total,
+    currency: order.currency,
+    mode: payment.mode,
+    attempt,
+    idempotencyKey: `${order.id}-${change}`,
+    signal,
+  }
+  const work = async () =>
+    judge(change, await make({ ...given, http: bind(given) }), payment.reference)
+  return withinDeadline(
+    work().catch((error: unknown) => explainThrown(change, error, signal)),
+    signal,
+    (reason) => uncertain(storableReason(`payment.${change} did not end: ${reasonOf(reason)}`)),
+  )
+}
+
+function judge(change: Change, said: unknown, reference: string | null): Outcome {
+  const outcome = isHttpAnswer(said) ? classifyAnswer(said) : readOutcome(said)
+  // Nothing returned says nothing about money.
+  if (!outcome) return giveUp(`payment.${change} returned neither an answer nor an outcome`)
+  if (outcome.kind !== 'delivered') return outcome
+  return { ...outcome, answer: { ...outcome.answer, value: { did: change, reference } } }
+}
+
+function isHttpAnswer(said: unknown): said is Parameters<typeof classifyAnswer>[0] {
+  return typeof said === 'object' && said !== null && 'status' in said && !('kind' in said)
+}
+
+function explainThrown(change: Change, error: unknown, signal: AbortSignal): Outcome {
+  if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
+  const reason = storableReason(`payment.${change} threw: ${reasonOf(error)}`)
+  if (error instanceof UnusableMapping) return giveUp(reason)
+  return signal.aborted ? uncertain(reason) : tryAgain(reason)
+}
