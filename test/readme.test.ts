@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 import { expect, test } from 'vitest'
 
@@ -12,10 +13,7 @@ const documents = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  'docs/what-happens-when.md',
-  'docs/targets.md',
-  'docs/for-dbas.md',
-  'docs/operator-api.md',
+  ...globSync('docs/**/*.md', { cwd: fileURLToPath(root) }),
 ]
 
 test('every file the documentation links to exists', () => {

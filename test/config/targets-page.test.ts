@@ -9,30 +9,47 @@ import { targetKinds } from '#targets/target-kinds.ts'
 import { commonOptions } from '#targets/target-options.ts'
 import { circuitDefaults, targetDefaults } from '#targets/target.ts'
 
-const page = await readFile(new URL('../../docs/targets.md', import.meta.url), 'utf8')
+const docs = new URL('../../docs/', import.meta.url)
+const page = await readFile(new URL('targets.md', docs), 'utf8')
+const pages: Record<string, string> = Object.fromEntries(
+  await Promise.all(
+    Object.keys(targetKinds).map(async (kind) => [
+      kind,
+      await readFile(new URL(`targets/${kind}.md`, docs), 'utf8'),
+    ]),
+  ),
+)
 
-test('the page of targets has every option of every kind', () => {
-  expect(Object.keys(tableOf('every kind'))).toEqual(Object.keys(commonOptions))
-  for (const [kind, { schema }] of Object.entries(targetKinds)) {
+test('the page of targets has the options of every kind, and leads to a page for each', () => {
+  expect(Object.keys(tableOf('every kind', page))).toEqual(Object.keys(commonOptions))
+  for (const kind of Object.keys(targetKinds)) expect(page).toContain(`(targets/${kind}.md)`)
+})
+
+test.each(Object.entries(targetKinds))(
+  'the page of %s has every option of it, and an example',
+  (kind, { schema }) => {
     const { properties } = schema as unknown as { properties: object }
     const own = Object.keys(properties).filter(
       (option) => !(option in commonOptions) && option !== 'tell',
     )
-    expect(Object.keys(tableOf(kind)).toSorted(), kind).toEqual(own.toSorted())
-  }
-})
+    expect(Object.keys(tableOf(kind, pages[kind])).toSorted()).toEqual(own.toSorted())
+    expect(pages[kind]).toMatch(new RegExp(`\\b${kind}\\(`))
+  },
+)
 
 test('the defaults on the page of targets are those that count', () => {
   const { timeoutSeconds, concurrency, priority, idempotent, retry } = targetDefaults
-  expect(tableOf('every kind')).toMatchObject(inCode({ timeoutSeconds, concurrency }))
-  expect(tableOf('every kind')).toMatchObject(inCode({ priority, idempotent }))
+  expect(tableOf('every kind', page)).toMatchObject(inCode({ timeoutSeconds, concurrency }))
+  expect(tableOf('every kind', page)).toMatchObject(inCode({ priority, idempotent }))
   const retryOnPage = Object.entries(retry).map(([option, value]) => `${option}: ${value}`)
   expect(page).toContain(`{ ${retryOnPage.join(', ')} }`)
-  expect(tableOf('circuit')).toEqual(inCode(circuitDefaults))
+  expect(tableOf('circuit', page)).toEqual(inCode(circuitDefaults))
 })
 
-test('the examples on the page of targets are configurations without mistakes', async () => {
-  const examples = [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code)
+test('the examples on the pages of targets are configurations without mistakes', async () => {
+  const examples = [page, ...Object.values(pages)]
+    .flatMap((text) => [...text.matchAll(/```ts\n(.*?)```/gs)])
+    .map(([, code = '']) => code)
   const names = examples.map((code) => /^'?([a-z-]+)/.exec(code)?.[1])
   // By its place: how a file outside finds the package is Node's affair, and the test runner's own here.
   const orderwheel = new URL('../../src/config/index.ts', import.meta.url).href
@@ -57,6 +74,10 @@ test('the examples on the page of targets are configurations without mistakes', 
       PARTNER_URL: 'https://partner.example.com',
       PARTNER_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
       SMTP_URL: 'smtp://mail.example.com',
+      INVENTORY_URL: 'https://stock.example.com',
+      SMS_URL: 'https://sms.example.com/Messages',
+      SMS_LOGIN: 'user:password',
+      PUSH_URL: 'https://push.example.com',
       ERP_URL: 'https://erp.example.com',
       ERP_TOKEN: 'token',
     },
@@ -68,8 +89,8 @@ test('the examples on the page of targets are configurations without mistakes', 
 })
 
 /** Options and their defaults, as the table between the comments has them. */
-function tableOf(mark: string): Record<string, string> {
-  const [, table = ''] = new RegExp(`<!-- ${mark} -->(.*)<!-- /${mark} -->`, 's').exec(page) ?? []
+function tableOf(mark: string, text = ''): Record<string, string> {
+  const [, table = ''] = new RegExp(`<!-- ${mark} -->(.*)<!-- /${mark} -->`, 's').exec(text) ?? []
   const rows = [...table.matchAll(/^\| `(\w+)` +\| (.*?) *\|/gm)]
   return Object.fromEntries(rows.map(([, option = '', value = '']) => [option, value]))
 }
