@@ -1,6 +1,8 @@
+import type { CancelledOrder } from '#http/orders/cancellation-routes.ts'
 import type { OrderReport, PlacedOrder } from '#http/orders/order-answers.ts'
 import type { Order } from '#messages/order.ts'
 
+import { followOrder, type OrderEvent } from './follow-order.ts'
 import { keyOfOrder } from './key-of-order.ts'
 import { ProblemError } from './problem-error.ts'
 import { type Connection, sendPatiently } from './send-patiently.ts'
@@ -27,6 +29,16 @@ export type PlaceOptions = Asked & {
   idempotencyKey?: string
 }
 
+export type CancelOptions = Asked & {
+  /** Given to the targets, at most 1000 characters. */
+  reason?: string
+}
+
+export type FollowOptions = Asked & {
+  /** Of the last event that was received: the next one is told first. */
+  lastEventId?: string
+}
+
 export type Client = {
   /**
    * Places an order, repeating the request with one key until it has an answer. Rejects with ProblemError when
@@ -38,6 +50,17 @@ export type Client = {
   getOrder: (id: string, options?: Asked) => Promise<OrderReport | undefined>
   /** By the storefront's own number. undefined: no such order. */
   findOrder: (externalId: string, options?: Asked) => Promise<OrderReport | undefined>
+  /**
+   * Cancels an order; a second time, it answers the first. Rejects with ProblemError when there is no such order
+   * (`order-not-found`) or it cannot be cancelled (`order-not-cancellable`).
+   */
+  cancelOrder: (id: string, options?: CancelOptions) => Promise<CancelledOrder>
+  /**
+   * Each change of the order's state and of its deliveries, from its beginning, until nothing more will happen. Comes
+   * back by itself when the stream breaks and misses nothing; rejects with ProblemError when there is no such order,
+   * and with NoAnswerError when nobody could be reached for `timeoutSeconds`.
+   */
+  followOrder: (id: string, options?: FollowOptions) => AsyncIterable<OrderEvent>
 }
 
 /** A client for one Orderwheel and one API key. Throws when `url` is none. Keep the key out of browsers. */
@@ -75,5 +98,16 @@ export function createClient(options: ClientOptions): Client {
     getOrder: (id, { signal } = {}) => read(`orders/${encodeURIComponent(id)}`, signal),
     findOrder: (externalId, { signal } = {}) =>
       read(`orders?externalId=${encodeURIComponent(externalId)}`, signal),
+    async cancelOrder(id, { reason, signal } = {}) {
+      const url = new URL(`orders/${encodeURIComponent(id)}/cancellation`, base)
+      const json = { ...headers, 'content-type': 'application/json' }
+      const body = JSON.stringify(reason === undefined ? {} : { reason })
+      const request = { url, init: { method: 'POST', headers: json, body }, signal }
+      return (await sendPatiently(connection, request)) as CancelledOrder
+    },
+    followOrder: (id, { signal, lastEventId } = {}) => {
+      const url = new URL(`orders/${encodeURIComponent(id)}/events`, base)
+      return followOrder(connection, { url, headers, signal, lastEventId })
+    },
   }
 }

@@ -14,7 +14,7 @@ export async function readAnswer(
 }
 
 /** undefined: it is no JSON. A proxy in front answers pages. */
-function parse(text: string): unknown {
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -53,6 +53,18 @@ test('a storefront that was started anew sends the same order under the same key
   expect(front.passed[2]?.idempotencyKey).toBe('mine')
 })
 
+test('an order whose cancellation’s answers get lost is cancelled once', async () => {
+  const { orderwheel } = await behind(['pass', 'lose-answer', 'cut-short', 'refuse'])
+  const { id } = await orderwheel.placeOrder(newOrder())
+  const cancelled = await orderwheel.cancelOrder(id, { reason: 'changed my mind' })
+  expect(cancelled).toMatchObject({ orderId: id, reason: 'changed my mind' })
+  const again = await orderwheel.cancelOrder(id)
+  expect(again).toEqual(cancelled)
+  expect(await orderwheel.getOrder(id)).toMatchObject({ state: 'cancelled' })
+  const nobody = '0199d7a0-0000-7000-8000-000000000000'
+  await expect(orderwheel.cancelOrder(nobody)).rejects.toMatchObject({ code: 'order-not-found' })
+})
+
 test('Retry-After is waited for in full, with some jitter on top', async () => {
   const { front, orderwheel } = await behind(['refuse'])
   await orderwheel.placeOrder(newOrder())

@@ -9,7 +9,8 @@ export type Passed = { idempotencyKey: string | undefined; atMs: number; mishap:
 
 /**
  * A bad proxy in front of an API: the first requests meet these mishaps one after the other, the rest pass. `refuse`
- * is a page with 503 and `Retry-After: 1`, before the API heard of it; the other two come after it has answered.
+ * is a page with 503 and `Retry-After: 1`, before the API heard of it; the other two come after it has answered. Of a
+stream of events, `cut-short` passes the first half.
  */
 export async function startFlakyFront(api: string, mishaps: readonly Mishap[]) {
   const waiting = [...mishaps]
@@ -43,11 +44,13 @@ async function answer(
     response.end('<h1>Service Unavailable</h1>')
     return
   }
-  const { authorization = '', 'idempotency-key': key = '' } = request.headers
+  const { authorization = '', 'idempotency-key': key = '', ...others } = request.headers
+  const lastEventId = others['last-event-id']
   const { method = '', url = '' } = request
   const headers = {
     authorization,
     ...(key === '' ? {} : { 'idempotency-key': key.toString() }),
+    ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId.toString() }),
     ...(method === 'POST' && { 'content-type': 'application/json' }),
   }
   const answered = await fetch(`${api}${url}`, {
@@ -60,8 +63,9 @@ async function answer(
     response.destroy()
     return
   }
-  const sent = mishap === 'cut-short' ? text.subarray(0, text.length - 5) : text
   const type = answered.headers.get('content-type') ?? ''
+  const cutAt = type.startsWith('text/event-stream') ? text.length / 2 : text.length - 5
+  const sent = mishap === 'cut-short' ? text.subarray(0, cutAt) : text
   response.writeHead(answered.status, { 'content-type': type })
   response.end(sent)
 }

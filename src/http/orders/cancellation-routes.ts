@@ -1,6 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
 import type { Db } from '#database/open-database.ts'
 import { answerOnce } from '#http/answer-once.ts'
@@ -70,6 +70,7 @@ const CancellationAnswer = Type.Object({
   reason: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
   links: Type.Object({ self: Type.String() }),
 })
+export type CancelledOrder = Static<typeof CancellationAnswer>
 
 const schema = {
   tags: ['orders'],
