@@ -1,56 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { createLog } from '#base/log.ts'
-import { storeDevelopmentKeys } from '#keys/development-keys.ts'
-import { exampleOrder } from '#messages/example-order.ts'
-import { simulatedVariables } from '#processes/simulated-variables.ts'
-import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
-
 import { behave, callsOf, mailsOf } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  connectionString,
-  type OrderwheelProcess,
-  startOrderwheel,
-} from '../support/start-process.ts'
-import { testDatabase, type TestDatabase } from '../support/test-database.ts'
+import { type DemoStore, startDemoStore } from '../support/start-demo-store.ts'
 
-let database: TestDatabase
-let simulator: Simulator
-let all: OrderwheelProcess
-let environment: Record<string, string>
-let url = ''
-
+let store: DemoStore
 beforeAll(async () => {
-  database = await testDatabase()
-  await storeDevelopmentKeys(database.db)
-  simulator = await startSimulator({
-    port: 0,
-    smtpPort: 0,
-    speed: 20,
-    log: createLog('test', 'silent'),
-  })
-  environment = {
-    ...simulatedVariables(simulator),
-    DATABASE_URL: connectionString(database.connection),
-    PORT: '0',
-  }
-  all = startOrderwheel(['all'], environment)
-  ;[, url = ''] = await all.said(/listening at (http:\/\/[\d.:]+)/i)
+  store = await startDemoStore()
 })
-
-afterAll(async () => {
-  const code = await all.stop()
-  await simulator.stop()
-  await database.close()
-  if (code !== 0) throw new Error(`orderwheel all ended with ${code}:\n${all.output()}`)
-})
+afterAll(() => store.stop())
 
 test('an order goes all the way, the email after the ERP and with the receipt, and what each answered can be seen', async () => {
-  const placed = await post('WEB-10042')
+  const placed = await store.post('WEB-10042')
   expect(placed.status).toBe(202)
   const order = await eventually(async () => {
-    const answer = await read('WEB-10042')
+    const answer = await store.read('WEB-10042')
     return answer.state === 'completed' && answer
   })
 
@@ -64,26 +28,25 @@ test('an order goes all the way, the email after the ERP and with the receipt, a
     shipping: { status: 200, value: { label: expect.stringMatching(/^LBL-/), days: '2' } },
     analytics: { status: expect.any(Number) },
   })
-  const [call] = await callsOf(simulator, 'erp')
-  const [sms] = await callsOf(simulator, 'sms')
+  const [call] = await callsOf(store.simulator, 'erp')
+  const [sms] = await callsOf(store.simulator, 'sms')
   expect(new URLSearchParams(sms?.rawBody ?? '').get('Body')).toBe(
     'Thank you! Order WEB-10042 arrives in 2 days.',
   )
-  const [mail] = await mailsOf(simulator)
+  const [mail] = await mailsOf(store.simulator)
   expect(mail?.subject).toContain('WEB-10042')
   expect(mail?.text).toMatch(/463,50\s€/)
   expect(mail?.attachments).toMatchObject([{ filename: 'receipt-WEB-10042.pdf' }])
   expect(Date.parse(mail?.receivedAt ?? '')).toBeGreaterThan(Date.parse(call?.at ?? ''))
 
-  const story = startOrderwheel(['order', 'WEB-10042'], environment)
-  expect(await story.ended).toBe(0)
+  const story = await store.run('order', 'WEB-10042')
   for (const word of ['order.placed', 'erp', 'confirmation-email', '201', '250', 'erpNumber']) {
-    expect(story.output()).toContain(word)
+    expect(story).toContain(word)
   }
 })
 
 test('relay and worker are woken in turn, without waiting for a poll', async () => {
-  const { rows } = await database.pool.query<{ application_name: string; query: string }>(
+  const { rows } = await store.database.pool.query<{ application_name: string; query: string }>(
     `select application_name, query from pg_stat_activity
       where datname = current_database() and query ilike 'listen%' order by 1`,
   )
@@ -96,12 +59,12 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
   ])
 
   const heard: Record<string, string[]> = { orderwheel_outbox: [], orderwheel_jobs: [] }
-  const listener = await database.pool.connect()
+  const listener = await store.database.pool.connect()
   listener.on('notification', ({ channel, payload = '' }) => heard[channel]?.push(payload))
   await listener.query('listen orderwheel_outbox; listen orderwheel_jobs')
   try {
-    await post('RINGS')
-    await eventually(async () => (await read('RINGS')).state === 'completed')
+    await store.post('RINGS')
+    await eventually(async () => (await store.read('RINGS')).state === 'completed')
   } finally {
     listener.release(true)
   }
@@ -116,29 +79,31 @@ test('relay and worker are woken in turn, without waiting for a poll', async () 
 
 test('a storefront gets its answer while the ERP never gives one, and while it is down', async () => {
   for (const behaviour of [{ hang: true }, { hang: false, outage: true }]) {
-    await behave(simulator, 'erp', behaviour)
+    await behave(store.simulator, 'erp', behaviour)
     const name = 'hang' in behaviour && behaviour.hang ? 'HANGS' : 'DOWN'
-    const answers = await Promise.all(Array.from({ length: 30 }, (_, n) => post(`${name}-${n}`)))
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, n) => store.post(`${name}-${n}`)),
+    )
     expect(answers.map((answer) => answer.status)).toEqual(Array(30).fill(202))
     await eventually(async () => {
-      const { deliveries } = await read(`${name}-29`)
+      const { deliveries } = await store.read(`${name}-29`)
       return deliveries.find(({ target }) => target === 'partner-webhook')?.state === 'delivered'
     })
-    const { deliveries } = await read(`${name}-0`)
+    const { deliveries } = await store.read(`${name}-0`)
     expect(deliveries.find(({ target }) => target === 'erp')?.state).not.toBe('delivered')
   }
-  await behave(simulator, 'erp', { hang: false, outage: false })
+  await behave(store.simulator, 'erp', { hang: false, outage: false })
 })
 
 test('a DBA sees every table and column of schema orderwheel explained', async () => {
-  const { rows } = await database.pool.query<{ name: string }>(`
+  const { rows } = await store.database.pool.query<{ name: string }>(`
     select c.relname || coalesce('.' || a.attname, '') as name
       from pg_class c
       left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      where c.relnamespace = 'orderwheel'::regnamespace and c.relkind in ('r', 'v', 'p')
        and (obj_description(c.oid, 'pg_class') is null or col_description(c.oid, a.attnum) is null)`)
   expect(rows).toEqual([])
-  const reader = await database.pool.query<{ name: string }>(`
+  const reader = await store.database.pool.query<{ name: string }>(`
     select table_name as name from information_schema.role_table_grants
      where grantee = 'orderwheel_reader' order by 1`)
   expect(reader.rows.map((row) => row.name)).toEqual([
@@ -148,27 +113,3 @@ test('a DBA sees every table and column of schema orderwheel explained', async (
     'target_health',
   ])
 })
-
-async function post(externalId: string): Promise<Response> {
-  return fetch(`${url}/orders`, {
-    method: 'POST',
-    headers: {
-      authorization: 'Bearer ow_dev_storefront',
-      'idempotency-key': externalId,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(exampleOrder(externalId)),
-  })
-}
-
-type Report = {
-  state: string
-  deliveries: { target: string; state: string; attempts: { answer: unknown }[] }[]
-}
-
-async function read(externalId: string): Promise<Report> {
-  const response = await fetch(`${url}/orders?externalId=${externalId}`, {
-    headers: { authorization: 'Bearer ow_dev_storefront' },
-  })
-  return (await response.json()) as Report
-}

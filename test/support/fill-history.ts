@@ -119,7 +119,7 @@ const fill = `
 async function tidy(pool: pg.Pool): Promise<void> {
   const client = await pool.connect()
   try {
-    await client.query('set synchronous_commit = on')
+    await client.query('set synchronous_commit = on; set statement_timeout = 0')
     await client.query('vacuum analyze')
   } finally {
     client.release(true)
