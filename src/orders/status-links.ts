@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 import type pg from 'pg'
 
@@ -15,9 +15,9 @@ export type StatusLinks = {
  * without the key, which is in the database and read once.
  */
 export function createStatusLinks(pool: pg.Pool): StatusLinks {
-  let reading: Promise<Buffer | undefined> | undefined
+  let reading: Promise<KeyObject | undefined> | undefined
 
-  async function key(): Promise<Buffer | undefined> {
+  async function key(): Promise<KeyObject | undefined> {
     reading ??= readKey(pool)
     try {
       const found = await reading
@@ -49,16 +49,17 @@ export function createStatusLinks(pool: pg.Pool): StatusLinks {
   }
 }
 
-function sign(key: Buffer, id: Buffer): Buffer {
+function sign(key: KeyObject, id: Buffer): Buffer {
   return createHmac('sha256', key).update('status:').update(id).digest().subarray(0, 16)
 }
 
-async function readKey(pool: pg.Pool): Promise<Buffer | undefined> {
+async function readKey(pool: pg.Pool): Promise<KeyObject | undefined> {
   try {
     const { rows } = await pool.query<{ key: Buffer }>(
       `select key from orderwheel.link_keys where purpose = 'status'`,
     )
-    return rows[0]?.key
+    // Of bytes, a key would be made again for each link: 35 µs instead of 9, a tenth of what an order costs.
+    return rows[0] && createSecretKey(rows[0].key)
   } catch (error) {
     // Not migrated yet: orders are taken all the same.
     if (error instanceof Error && 'code' in error && error.code === '42P01') return undefined

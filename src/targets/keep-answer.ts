@@ -23,7 +23,9 @@ export function keepAnswer(given: Answer, kind: Outcome['kind']): Answer {
     if (matter) kept.headers = matter
     const found = kind === 'delivered' ? undefined : codeOf(given)
     if (found !== undefined) kept.code = found
-    const value = kind === 'delivered' ? keepValue(given.value ?? undefined) : undefined
+    if (kind !== 'delivered') return kept
+    // Most answers have none, and an Error costs more than all of the above.
+    const value = (given.value ?? undefined) === undefined ? undefined : keepValue(given.value)
     if (value !== undefined && !(value instanceof Error)) kept.value = value
     return kept
   } catch {
