@@ -469,7 +469,7 @@ create table orderwheel.targets (
 ) with (fillfactor=50);
 comment on table orderwheel.targets is 'The targets of the configuration file, as the last process that started declared them, and what all workers share about each: limits, pause, circuit.';
 comment on column orderwheel.targets.name is 'The target''s name: also its queue''s name in pgboss, whose dead-letter queue is <name>.dead.';
-comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt; or entered: audit.';
+comment on column orderwheel.targets.kind is 'How it is told: http, batch, email, webhook or custom; or made: receipt, reports; or entered: audit.';
 comment on column orderwheel.targets.concurrency is 'Calls at a time by all workers together, by the configuration.';
 comment on column orderwheel.targets.declared_at is 'When a process with this target in its configuration last started.';
 comment on column orderwheel.targets.priority is 'Who goes first where a worker cannot serve all: high, normal, low.';
@@ -1274,6 +1274,83 @@ comment on column orderwheel.audit_salts.salt is '122 random bits.';
 comment on constraint audit_salts_order_id_fkey on orderwheel.audit_salts is 'A salt goes with its order.';
 comment on constraint audit_salts_pkey on orderwheel.audit_salts is 'One of each entry.';
 comment on index orderwheel.audit_salts_order is 'The salts of an order, to be deleted with it.';
+
+create table orderwheel.reports (
+  id           uuid not null,
+  api_key_id   uuid not null,
+  requested_by text not null,
+  kind         text not null,
+  format       text not null,
+  period_from  timestamp with time zone not null,
+  period_to    timestamp with time zone not null,
+  requested_at timestamp with time zone not null default now(),
+  attempt      uuid,
+  begun_at     timestamp with time zone,
+  orders       bigint not null default 0,
+  bytes        bigint not null default 0,
+  sums         jsonb,
+  digest       bytea,
+  made_at      timestamp with time zone,
+  expires_at   timestamp with time zone,
+  constraint reports_pkey PRIMARY KEY (id),
+  constraint reports_begun CHECK (((attempt IS NULL) = (begun_at IS NULL))),
+  constraint reports_bytes_check CHECK ((bytes >= 0)),
+  constraint reports_digest_check CHECK ((octet_length(digest) = 32)),
+  constraint reports_format_check CHECK ((format = ANY (ARRAY['csv'::text, 'pdf'::text]))),
+  constraint reports_kind_check CHECK ((kind = 'orders'::text)),
+  constraint reports_made CHECK (
+CASE
+    WHEN (made_at IS NULL) THEN ((sums IS NULL) AND (digest IS NULL) AND (expires_at IS NULL))
+    ELSE ((attempt IS NOT NULL) AND (sums IS NOT NULL) AND (digest IS NOT NULL) AND (expires_at IS NOT NULL))
+END),
+  constraint reports_orders_check CHECK ((orders >= 0)),
+  constraint reports_period CHECK ((period_from < period_to)),
+  constraint reports_requested_by_check CHECK (((length(requested_by) >= 1) AND (length(requested_by) <= 200))),
+  constraint reports_sums_check CHECK ((octet_length((sums)::text) <= 65536))
+) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=50);
+CREATE INDEX reports_expiring ON orderwheel.reports USING btree (expires_at) WHERE (made_at IS NOT NULL);
+CREATE INDEX reports_unmade ON orderwheel.reports USING btree (api_key_id, requested_at) WHERE (made_at IS NULL);
+comment on table orderwheel.reports is 'Reports that were asked for with POST /reports. A report is a message (report.requested) about no order: its delivery to the target reports is the making of it. Files expire (reportsDays); the rows go 90 days later. No personal data.';
+comment on column orderwheel.reports.id is 'The id of the message that asked for it, and of its delivery. No foreign key: history is dropped earlier.';
+comment on column orderwheel.reports.api_key_id is 'The key that asked. How many it may have waiting is limited.';
+comment on column orderwheel.reports.requested_by is 'The name of that key.';
+comment on column orderwheel.reports.kind is 'What it is about: orders.';
+comment on column orderwheel.reports.format is 'csv or pdf.';
+comment on column orderwheel.reports.period_from is 'Orders that were received at this time or later.';
+comment on column orderwheel.reports.period_to is 'Orders that were received before this time.';
+comment on column orderwheel.reports.requested_at is 'When it was asked for.';
+comment on column orderwheel.reports.attempt is 'The attempt that is, or was the last, to make it: only its chunks count. Each attempt begins anew under another one, which fences off a worker that lost the report to another.';
+comment on column orderwheel.reports.begun_at is 'When that attempt began.';
+comment on column orderwheel.reports.orders is 'How many orders are in it so far; when it is made, in all.';
+comment on column orderwheel.reports.bytes is 'How long it is so far; when it is made, in all.';
+comment on column orderwheel.reports.sums is 'By currency, of orders that stand: [{"currency", "orders", "cancelled", "unpaid", "tax", "total"}]. Null: not made.';
+comment on column orderwheel.reports.digest is 'SHA-256 of the file. Null: not made.';
+comment on column orderwheel.reports.made_at is 'When it was ready. Null: not yet, or never; its delivery says which.';
+comment on column orderwheel.reports.expires_at is 'Until when it can be downloaded. Its chunks are deleted an hour later.';
+comment on constraint reports_begun on orderwheel.reports is 'An attempt began at some time.';
+comment on constraint reports_made on orderwheel.reports is 'What is known of a report that is made is known of no other.';
+comment on constraint reports_period on orderwheel.reports is 'A period has a length.';
+comment on constraint reports_pkey on orderwheel.reports is 'One row for a report.';
+comment on index orderwheel.reports_expiring is 'What upkeep deletes next.';
+comment on index orderwheel.reports_unmade is 'What a key waits for; and what was never made, for upkeep.';
+
+create table orderwheel.report_chunks (
+  report_id uuid not null,
+  attempt   uuid not null,
+  number    integer not null,
+  bytes     bytea not null,
+  constraint report_chunks_pkey PRIMARY KEY (report_id, attempt, number),
+  constraint report_chunks_bytes_check CHECK (((octet_length(bytes) >= 1) AND (octet_length(bytes) <= 262144))),
+  constraint report_chunks_number_check CHECK ((number >= 0)),
+  constraint report_chunks_report_id_fkey FOREIGN KEY (report_id) REFERENCES orderwheel.reports(id) ON DELETE CASCADE
+);
+comment on table orderwheel.report_chunks is 'The files of reports in pieces of 256 KiB, the last one shorter: written and read piece by piece, in transactions of a moment. Grows with each report, and goes when it expires.';
+comment on column orderwheel.report_chunks.report_id is 'The report.';
+comment on column orderwheel.report_chunks.attempt is 'Which attempt wrote it: see reports.attempt. Those of another attempt are debris, deleted by the next attempt or by upkeep.';
+comment on column orderwheel.report_chunks.number is '0, 1, 2 …: the piece that begins at byte number * 262144.';
+comment on column orderwheel.report_chunks.bytes is 'A piece of the file.';
+comment on constraint report_chunks_pkey on orderwheel.report_chunks is 'One piece at a place of an attempt.';
+comment on constraint report_chunks_report_id_fkey on orderwheel.report_chunks is 'Pieces go with their report.';
 
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone

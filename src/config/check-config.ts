@@ -1,8 +1,10 @@
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
+import { reportRequested, reportRequestKind } from '#messages/report-request.ts'
 import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 import { paymentTargetName } from '#targets/payment/payment-target.ts'
+import { createReportsTarget } from '#targets/reports-target.ts'
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
 import type { Target } from '#targets/target.ts'
@@ -18,13 +20,16 @@ import { findAttachMistakes } from './find-attach-mistakes.ts'
 import { findCaptureMistakes, paymentWaits } from './find-capture-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { routePayment } from './route-payment.ts'
+import { routeReports } from './route-reports.ts'
 import { suggestName } from './suggest-name.ts'
 
 /** A configuration without mistakes. */
 export type Config = {
+  /** Those of the file, `payment` when there is something to tell the gateway, and `reports`. */
   targets: Target[]
+  /** Those of the file, and what those two are told of. */
   routes: Routes
-  /** Kinds of message that the file declares. */
+  /** Kinds of message that the file declares, and the one that asks for a report. */
   kinds: OwnKinds
   retention: ReturnType<typeof fillRetention>
   /** Where alerts are told; null: nowhere. */
@@ -89,10 +94,11 @@ export function checkConfig(
     targets: [
       ...createTargets(checked, place),
       ...(paying && own.length > 0 ? [paying.target] : []),
+      createReportsTarget(),
     ],
     payment: paying?.gateway ?? null,
-    routes: routes as Routes,
-    kinds,
+    routes: routeReports(routes as Routes),
+    kinds: new Map([...kinds, [reportRequested, reportRequestKind()]]),
     retention: fillRetention(definition['retention']),
     alerts,
   }

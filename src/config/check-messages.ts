@@ -34,7 +34,7 @@ function checkOne(
   definition: unknown,
 ): { own?: ReturnType<typeof createOwnKind>; mistake?: string } {
   if (isReserved(kind))
-    return { mistake: 'kinds that begin with order. are ours: choose another name' }
+    return { mistake: 'kinds that begin with order. or report. are ours: choose another name' }
   if (!name.test(kind) || kind.length > 100)
     return { mistake: 'must be named like stock.changed: lower case, at most 100 characters' }
   if (!isObject(definition) || !isObject(definition['schema']))

@@ -15,6 +15,8 @@ const RetentionSchema = Type.Object(
     auditDays: Type.Optional(Type.Union([Type.Integer(days), Type.Null()])),
     replaysDays: Type.Optional(Type.Union([Type.Integer(days), Type.Null()])),
     changesDays: Type.Optional(Type.Union([Type.Integer(days), Type.Null()])),
+    // Never for good: a file of all orders is made anew in minutes, and only grows stale.
+    reportsDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 366 })),
   },
   { additionalProperties: false },
 )
@@ -29,9 +31,10 @@ const defaults = {
   auditDays: null,
   replaysDays: 90,
   changesDays: 90,
+  reportsDays: 7,
 }
 
-type Retention = { [Name in keyof typeof defaults]: number | null }
+type Retention = { [Name in keyof typeof defaults]: number | null } & { reportsDays: number }
 
 export function fillRetention(written: unknown): Retention {
   return { ...defaults, ...(written as RetentionOptions | undefined) }

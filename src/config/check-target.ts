@@ -1,6 +1,7 @@
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
-import type { TargetKind } from '#targets/target.ts'
+import { reportsTargetName } from '#targets/reports-target.ts'
+import type { ConfigurableKind } from '#targets/target.ts'
 
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'
 import { findSchemaMistakes } from './find-schema-mistakes.ts'
@@ -14,7 +15,7 @@ const namePattern = /^[a-z0-9][a-z0-9-]{0,39}$/
 export type CheckedTarget = {
   name: string
   /** Undefined when it is no target at all, which is then one of the mistakes. */
-  kind?: TargetKind
+  kind?: ConfigurableKind
   /** With the environment filled in. */
   options: unknown
   after: readonly string[]
@@ -32,7 +33,7 @@ export function checkTarget(
   place: Place,
 ): CheckedTarget {
   const at = (path: string) => (path === '' ? `targets.${name}` : `targets.${name}.${path}`)
-  const nameMistakes = namePattern.test(name) ? [] : [{ path: at(''), message: sayName }]
+  const nameMistakes = findNameMistakes(name).map((message) => ({ path: at(''), message }))
   const kind = kindOf(definition)
   if (!kind) {
     const mistakes = [...nameMistakes, { path: at(''), message: sayNoKind(definition) }]
@@ -52,7 +53,7 @@ export function checkTarget(
 }
 
 function checkOptions(
-  kind: TargetKind,
+  kind: ConfigurableKind,
   definition: unknown,
   environment: Environment,
   place: Place,
@@ -71,9 +72,11 @@ function checkOptions(
   return { options: filled, mistakes: rest, missing }
 }
 
-function kindOf(definition: unknown): TargetKind | undefined {
+function kindOf(definition: unknown): ConfigurableKind | undefined {
   const kind = writtenKind(definition)
-  return kind !== undefined && Object.hasOwn(targetKinds, kind) ? (kind as TargetKind) : undefined
+  return kind !== undefined && Object.hasOwn(targetKinds, kind)
+    ? (kind as ConfigurableKind)
+    : undefined
 }
 
 function writtenKind(definition: unknown): string | undefined {
@@ -81,6 +84,12 @@ function writtenKind(definition: unknown): string | undefined {
   return 'kind' in definition && typeof definition.kind === 'string' ? definition.kind : undefined
 }
 
+function findNameMistakes(name: string): string[] {
+  if (name === reportsTargetName) return [nameTaken]
+  return namePattern.test(name) ? [] : [sayName]
+}
+
+const nameTaken = 'is what makes reports and always there: give your target another name'
 const sayName =
   'a target name has 1 to 40 small letters, digits and hyphens, and starts with a letter or digit'
 

@@ -8,7 +8,7 @@ import type { RetentionOptions } from './check-retention.ts'
 /** A configuration file: the targets, and which of them are told of which kind of message. */
 export type ConfigDefinition<Name extends string = string, Own extends string = never> = {
   targets: Readonly<Record<Name, TargetDefinition>>
-  /** Kinds of message of your own, with the schema of each one's payload; those named `order.…` are ours. */
+  /** Kinds of message of your own, with the schema of each one's payload; those named `order.…` or `report.…` are ours. */
   messages?: Readonly<Record<Own, MessageDefinition>>
   routes: { readonly [Kind in MessageKind | NoInfer<Own>]?: readonly NoInfer<Name>[] }
   /** Charges orders that come with a `payment.token`, while the buyer waits. */

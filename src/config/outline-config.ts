@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { OrderwheelError } from '#base/errors.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import { paymentTargetName } from '#targets/payment/payment-target.ts'
+import { createReportsTarget } from '#targets/reports-target.ts'
 import { fillTargetOptions } from '#targets/target-options.ts'
 import type { TargetOptions } from '#targets/target.ts'
 
@@ -12,6 +13,7 @@ import type { Environment } from './fill-in-environment.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { importDefinition } from './load-config.ts'
 import { routePayment } from './route-payment.ts'
+import { routeReports } from './route-reports.ts'
 
 export type ConfigOutline = { targets: (TargetOptions & { name: string })[]; routes: Routes }
 
@@ -47,11 +49,11 @@ export async function outlineConfig({
   if (isWrong || findRouteMistakes(routes, names, Object.keys(membersOf(messages))).length > 0)
     return undefined
   return {
-    targets: all.map(({ name, options }) => ({
-      name,
-      ...fillTargetOptions(membersOf(options)),
-    })),
-    routes: routePayment(routes as Routes, payment.kinds),
+    targets: [
+      ...all.map(({ name, options }) => ({ name, ...fillTargetOptions(membersOf(options)) })),
+      createReportsTarget(),
+    ],
+    routes: routeReports(routePayment(routes as Routes, payment.kinds)),
   }
 }
 

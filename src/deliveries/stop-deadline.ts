@@ -8,7 +8,9 @@ export function callSecondsAtStop(stopSeconds: number): number {
   return Math.max(0, stopSeconds - settleSeconds)
 }
 
-type Callable = Pick<Target, 'name' | 'timeoutSeconds' | 'idempotent'>
+type Callable = Pick<Target, 'name' | 'timeoutSeconds' | 'idempotent'> & {
+  kind?: Target['kind']
+}
 
 export type CutShort = {
   targets: string[]
@@ -21,7 +23,10 @@ export type CutShort = {
 /** The targets whose calls may take longer than a stop gives them, those that may be told twice apart. */
 export function findCutShort(targets: readonly Callable[], stopSeconds: number): CutShort[] {
   const given = callSecondsAtStop(stopSeconds)
-  const long = targets.filter(({ timeoutSeconds }) => timeoutSeconds > given)
+  // A report that is cut short is begun anew, and no platform waits for as long as one may take.
+  const long = targets.filter(
+    ({ timeoutSeconds, kind }) => timeoutSeconds > given && kind !== 'reports',
+  )
   const kinds = [...Map.groupBy(long, ({ idempotent }) => idempotent)]
   return kinds.map(([idempotent, cut]) => ({
     targets: cut.map(({ name }) => name),

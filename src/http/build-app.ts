@@ -25,6 +25,8 @@ import { addCancellationRoutes } from '#http/orders/cancellation-routes.ts'
 import { addMessageRoutes } from '#http/orders/message-routes.ts'
 import { addOrderRoutes } from '#http/orders/order-routes.ts'
 import { refuseUnmet } from '#http/orders/refuse-unmet.ts'
+import { addReportFileRoute } from '#http/reports/report-file-route.ts'
+import { addReportRoutes } from '#http/reports/report-routes.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
@@ -122,6 +124,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })
   addMessageRoutes(app, { db, requires, kinds, outboxChanged })
+  addReportRoutes(app, { db, requires, outboxChanged })
+  addReportFileRoute(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })

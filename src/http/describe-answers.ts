@@ -39,7 +39,8 @@ function problemAnswer(status: number, codes: readonly ProblemCode[]) {
 
 function headersOf(status: number, codes: readonly ProblemCode[]): object {
   if (status === 401) return { 'WWW-Authenticate': { type: 'string', description: 'Bearer.' } }
-  const saysWhen = [409, 429, 503].includes(status) || codes.includes('receipt-not-ready')
+  const saysWhen =
+    [409, 429, 503].includes(status) || codes.some((code) => code.endsWith('-not-ready'))
   if (!saysWhen) return {}
   const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
   return status === 429 ? { ...rateLimitHeaders, ...retryAfter } : retryAfter

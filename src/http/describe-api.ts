@@ -6,6 +6,7 @@ import { opsSchemas } from '#http/ops/overview-answers.ts'
 import { replaySchemas } from '#http/ops/replay-answers.ts'
 import { messageSchemas } from '#http/orders/message-answers.ts'
 import { orderSchemas } from '#http/orders/order-answers.ts'
+import { reportSchemas } from '#http/reports/report-answers.ts'
 
 import { Problem } from './problem-routes.ts'
 
@@ -15,6 +16,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     Problem,
     ...orderSchemas,
     ...messageSchemas,
+    ...reportSchemas,
     ...deadLetterSchemas,
     ...replaySchemas,
     ...opsSchemas,
@@ -36,6 +38,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         { name: 'orders', description: 'Placing orders and following them.' },
         { name: 'buyers', description: 'What those see who placed one.' },
         { name: 'messages', description: 'Telling targets of what is yours, and following it.' },
+        { name: 'reports', description: 'Files about many orders, made in the background.' },
         { name: 'operations', description: 'What operators do, as with the commands.' },
         { name: 'health', description: 'For load balancers.' },
       ],

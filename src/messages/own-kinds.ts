@@ -18,7 +18,7 @@ const mostMistakes = 100
 
 /** Whether a kind is one of ours, now or in a later version. */
 export function isReserved(kind: string): boolean {
-  return kind === 'order' || kind.startsWith('order.')
+  return ['order', 'report'].includes(kind) || /^(order|report)\./.test(kind)
 }
 
 /** Makes a declared kind of its JSON Schema (2020-12). Throws for a schema that cannot be compiled. */

@@ -3,7 +3,8 @@ import { listen } from '#database/listen.ts'
 import { createNotifier } from '#database/notify.ts'
 import { type Replaying, startReplaying } from '#dead-letters/run-replays.ts'
 import { startWorker as run, type Worker } from '#deliveries/run-worker.ts'
-
+import { makeReport } from '#reports/make-report.ts'
+import type { Call } from '#targets/target.ts'
 import { startUpkeep } from '#upkeep/run-upkeep.ts'
 
 import { openQueues } from './open-queues.ts'
@@ -16,11 +17,15 @@ export async function startWorker(setting: Setting, only?: readonly string[]): P
   const { db, pool, boss } = await openQueues('worker', setting)
   const notifyJobs = createNotifier(pool, 'orderwheel_jobs', log)
   const notifyTargets = createNotifier(pool, 'orderwheel_targets', log)
+  const making = { db, keepDays: config.retention.reportsDays }
+  const call = (given: Call) => makeReport(making, given)
   const worker = run({
     db,
     boss,
     log,
-    targets: config.targets,
+    targets: config.targets.map((target) =>
+      target.kind === 'reports' ? { ...target, call } : target,
+    ),
     ...(only ? { only } : {}),
     slots: environment.workerSlots,
     stopSeconds: environment.stopSeconds,

@@ -6,9 +6,13 @@ const exponents = new Map([
   ...'BHD IQD JOD KWD LYD OMR TND'.split(' ').map((currency) => [currency, 3] as const),
 ])
 
+export function exponentOf(currency: string): number {
+  return exponents.get(currency) ?? 2
+}
+
 /** Writes amounts in minor units as the locale writes money: 46350 EUR is `463,50 €` in de-DE. */
 export function amountFormat(currency: string, locale: string): (amount: number) => string {
-  const exponent = exponents.get(currency) ?? 2
+  const exponent = exponentOf(currency)
   const format = new Intl.NumberFormat(locale, {
     style: 'currency',
     currency,

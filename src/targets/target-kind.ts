@@ -1,9 +1,12 @@
 import type { Static, TSchema } from 'typebox'
 
-import type { Call, Target, TargetKind } from './target.ts'
+import type { Call, ConfigurableKind, Target } from './target.ts'
 
 /** What `http()`, `email()`, `webhook()`, `receipt()`, `audit()` and `custom()` return: nothing is checked or opened yet. */
-export type TargetDefinition = { kind: TargetKind; options: Readonly<Record<string, unknown>> }
+export type TargetDefinition = {
+  kind: ConfigurableKind
+  options: Readonly<Record<string, unknown>>
+}
 
 /** One kind of target: how its options are checked, and how it is made of them. */
 export type KindOfTarget = {

@@ -7,10 +7,10 @@ import { receiptKind } from '#targets/receipt/receipt.ts'
 import { auditKind } from './audit.ts'
 import { customKind } from './custom.ts'
 import type { KindOfTarget } from './target-kind.ts'
-import type { TargetKind } from './target.ts'
+import type { ConfigurableKind } from './target.ts'
 
 /** Every kind of target a configuration file can name. A new kind starts here. */
-export const targetKinds: Record<TargetKind, KindOfTarget> = {
+export const targetKinds: Record<ConfigurableKind, KindOfTarget> = {
   http: httpKind,
   batch: batchKind,
   email: emailKind,

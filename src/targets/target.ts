@@ -29,7 +29,17 @@ export type Target = TargetOptions & {
   close(): Promise<void>
 }
 
-export type TargetKind = 'http' | 'batch' | 'email' | 'webhook' | 'receipt' | 'audit' | 'custom'
+/** `reports` is built in: a configuration names none of that kind. */
+export type TargetKind = ConfigurableKind | 'reports'
+
+export type ConfigurableKind =
+  | 'http'
+  | 'batch'
+  | 'email'
+  | 'webhook'
+  | 'receipt'
+  | 'audit'
+  | 'custom'
 
 /** What a target says when it is asked whether it was told: `known`, it was; `unknown`, it was not. */
 export type LookedUp =

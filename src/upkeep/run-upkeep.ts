@@ -2,6 +2,7 @@ import type { Log } from '#base/log.ts'
 import { repeatPass } from '#base/repeat-pass.ts'
 import type { Db } from '#database/open-database.ts'
 import { forgetOldChanges } from '#limits/forget-old-changes.ts'
+import { forgetOldReports } from '#reports/forget-old-reports.ts'
 
 import { addMonths } from './add-months.ts'
 import { deleteOldOrders } from './delete-old-orders.ts'
@@ -85,6 +86,10 @@ function listTasks(
     async () => {
       const letters = await forgetOldLetters(db, signal)
       if (letters > 0) log.info({ letters }, 'closed dead letters deleted')
+    },
+    async () => {
+      const reports = await forgetOldReports(db, signal)
+      if (reports > 0) log.info({ reports }, 'files of expired reports deleted')
     },
     async () => {
       if (changesDays !== null) await forgetOldChanges(db, changesDays)

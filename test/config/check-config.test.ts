@@ -70,7 +70,9 @@ test('a configuration without mistakes becomes targets with every default filled
       circuit: { ...circuitDefaults, failuresInARow: 1, maxProbeAfterSeconds: 5 },
     },
     { ...targetDefaults, name: 'stock', kind: 'custom', circuit: null, priority: 'low' },
+    { name: 'reports', kind: 'reports', timeoutSeconds: 3_600, circuit: null, priority: 'low' },
   ])
+  expect(routes['report.requested']).toEqual(['reports'])
   expect(routes['order.cancelled']).toEqual(['erp'])
   for (const target of targets) await target.close()
 })
@@ -345,3 +347,16 @@ function mistakesOf(definition: unknown, environment = {}, directory = '/'): str
     return mistakes
   }
 }
+
+test('a target cannot be named as the one that makes reports, nor can that one be told of anything else', () => {
+  const definition = {
+    targets: { reports: custom(async () => {}) },
+    routes: { 'order.placed': ['reports'], 'report.requested': ['reports'] },
+  }
+  expect(() => check(definition)).toThrow(
+    /targets\.reports: is what makes reports.*\n.*routes\['report\.requested'\]: is not a kind of message/,
+  )
+  expect(() => check({ targets: {}, routes: { 'order.placed': ['reports'] } })).toThrow(
+    "routes['order.placed'][0]: there is no target reports",
+  )
+})

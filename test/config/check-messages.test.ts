@@ -21,7 +21,8 @@ test('a kind is declared with a JSON Schema or a TypeBox type', () => {
 const schema = { type: 'object' }
 
 test.for([
-  ['order.returned', { schema }, 'kinds that begin with order. are ours'],
+  ['order.returned', { schema }, 'kinds that begin with order. or report. are ours'],
+  ['report.requested', { schema }, 'kinds that begin with order. or report. are ours'],
   ['Stock Changed', { schema }, 'must be named like stock.changed'],
   ['stock.changed', schema, 'must be { schema: … }'],
   ['stock.changed', { schema: 'object' }, 'must be { schema: … }'],

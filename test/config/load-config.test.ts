@@ -46,9 +46,10 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
     ['audit', 'audit', []],
     ['analytics', 'batch', []],
     ['payment', 'http', []],
+    ['reports', 'reports', []],
   ])
   expect(routes).toEqual({
-    'order.placed': targets.map(({ name }) => name).filter((name) => name !== 'payment'),
+    'order.placed': targets.slice(0, -2).map(({ name }) => name),
     'order.cancelled': [
       'erp',
       'receipt',
@@ -59,6 +60,7 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
       'audit',
       'payment',
     ],
+    'report.requested': ['reports'],
   })
   for (const target of targets) await target.close()
 })

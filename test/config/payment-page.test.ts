@@ -64,7 +64,7 @@ test('the gateway on the page of payment charges, is declined, and gives back', 
 test('the function on the page of payment is a configuration without mistakes', async () => {
   const { payment, targets } = await load(examples[1] ?? '', {})
   expect(payment).toMatchObject({ provider: 'gateway.example', deadlineSeconds: 4 })
-  expect(targets.map(({ name }) => name)).toEqual(['erp'])
+  expect(targets.map(({ name }) => name)).toEqual(['erp', 'reports'])
   await payment?.close()
 })
 

@@ -101,6 +101,8 @@ test('the doctor needs no secrets of the configuration: it looks at the queues o
     'analytics.dead',
     'payment',
     'payment.dead',
+    'reports',
+    'reports.dead',
   ])
 })
 

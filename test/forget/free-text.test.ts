@@ -32,6 +32,9 @@ const harmless = [
   'link_keys.purpose',
   // The gateway's number for the charge, which the books need.
   'payments.reference',
+  'reports.kind',
+  // Amounts by currency.
+  'reports.sums',
   'verifications.findings',
   'verifications.counts',
   'verify_state.full_walk',

@@ -76,7 +76,7 @@ export function addMessageRoutes(
 
 /** Before anything else is done with it: what is nested too deep is not to be walked. */
 function refuseWrong(kinds: OwnKinds, { kind, payload }: { kind: string; payload: unknown }): void {
-  const own = kinds.get(kind)
+  const own = isReserved(kind) ? undefined : kinds.get(kind)
   if (!own) throw new HttpProblem('unknown-message-kind', { errors: [unknownKind(kinds, kind)] })
   const errors = own
     .findMistakes(payload)
@@ -85,9 +85,10 @@ function refuseWrong(kinds: OwnKinds, { kind, payload }: { kind: string; payload
 }
 
 function unknownKind(kinds: OwnKinds, kind: string) {
+  const declared = [...kinds.keys()].filter((name) => !isReserved(name))
   const detail = isReserved(kind)
-    ? 'is told by Orderwheel itself: see POST /orders and POST /orders/{id}/cancellation'
-    : `is not declared in the configuration${suggestOneOf(kind, [...kinds.keys()])}`
+    ? 'is told by Orderwheel itself: see POST /orders, POST /orders/{id}/cancellation and POST /reports'
+    : `is not declared in the configuration${suggestOneOf(kind, declared)}`
   return { pointer: '/kind', detail }
 }
 

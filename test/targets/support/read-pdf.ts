@@ -23,7 +23,9 @@ export function readPdf(bytes: Uint8Array) {
     const page = object(id)
     const inPage = [...named(page, 'Resources').matchAll(/\/(F\d+) (\d+) 0 R/g)]
     for (const [, name = '', font] of inPage) {
-      if (!fonts.has(name)) fonts.set(name, readMeanings(unpack(named(object(font), 'ToUnicode'))))
+      if (fonts.has(name)) continue
+      const table = named(object(font), 'ToUnicode')
+      fonts.set(name, table === '' ? latin : readMeanings(unpack(table)))
     }
     return readTexts(unpack(named(page, 'Contents')), fonts)
   })
@@ -49,6 +51,11 @@ function unpack(body: string): string {
   return inflateSync(Buffer.from(packed, 'latin1')).toString('latin1')
 }
 
+/** Of a font that every reader has: a byte is its character. */
+const latin = new Map(
+  Array.from({ length: 95 }, (_, n) => [(n + 32).toString(16), String.fromCodePoint(n + 32)]),
+)
+
 /** Glyph to text, of a ToUnicode table as this library writes it. */
 function readMeanings(table: string): Map<string, string> {
   const meanings = new Map<string, string>()
@@ -69,7 +76,7 @@ const shown = /1 0 0 1 (\S+) (\S+) Tm\n\/(F\d+) (\S+) Tf\n(.*?)\nET/gs
 function readTexts(content: string, fonts: Map<string, Map<string, string>>) {
   return [...content.matchAll(shown)].map(([, x, y, font = '', size, showing = '']) => ({
     text: [...showing.matchAll(/<(\w+)>/g)]
-      .flatMap(([, glyphs = '']) => glyphs.match(/.{4}/g) ?? [])
+      .flatMap(([, glyphs = '']) => glyphs.match(fonts.get(font) === latin ? /../g : /.{4}/g) ?? [])
       .map((glyph) => fonts.get(font)?.get(glyph) ?? '�?')
       .join(''),
     x: Number(x),

@@ -1,0 +1,151 @@
+import { sql } from 'kysely'
+
+import { sinceOrders } from '#database/id-bounds.ts'
+import type { Db } from '#database/open-database.ts'
+import type { PaymentState } from '#database/tables.ts'
+import { type OrderProgress, type OrderState, orderState } from '#orders/order-state.ts'
+import { paymentStatus } from '#orders/payment-status.ts'
+
+import { type Period, receivedWithin } from './received-within.ts'
+
+/** What a report says of an order: nothing personal. Amounts are minor units. */
+export type ReportedOrder = {
+  id: string
+  externalId: string
+  receivedAt: Date
+  /** As the storefront wrote it. */
+  placedAt: string
+  state: OrderState
+  cancelledAt: Date | null
+  currency: string
+  totals: Record<'subtotal' | 'discount' | 'shipping' | 'tax' | 'total', bigint>
+  pricesIncludeTax: boolean
+  /** Lines of the order, and what they add up to. */
+  lines: number
+  quantity: bigint
+  billingCountry: string
+  shippingCountry: string | null
+  payment: { status: string; provider: string | null; reference: string | null }
+}
+
+/** Below every order's id. */
+export const beforeAllOrders = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * The next orders of a period behind the id `after`, as they are now, in the order in which they were received. One
+ * statement of a moment: between two of them nothing is held, so that vacuum need not wait for a report.
+ */
+export async function readOrders(
+  db: Db,
+  period: Period,
+  { after, limit }: { after: string; limit: number },
+): Promise<ReportedOrder[]> {
+  const earliest = after === beforeAllOrders ? idAt(period.from) : after
+  // The document is opened once for an order, not once for each field.
+  const { rows } = await sql<Row>`
+    with page as materialized (
+      select o.id, o.external_id, o.received_at, o.document
+        from orderwheel.orders o
+       where ${receivedWithin(period)} and o.id > ${after}::uuid
+       order by o.id limit ${limit}
+    )
+    select o.id, coalesce(p.external_id, o.external_id) as "externalId", o.received_at as "receivedAt",
+           d."placedAt", d.currency, d.totals, d."pricesIncludeTax",
+           jsonb_array_length(d.items) as lines,
+           (select sum((i -> 'quantity')::bigint)::text from jsonb_array_elements(d.items) i) as quantity,
+           d."billingAddress" ->> 'country' as "billingCountry", d."shippingAddress" ->> 'country' as "shippingCountry",
+           d.payment ->> 'status' as status, coalesce(p.provider, d.payment ->> 'provider') as provider,
+           case when p.order_id is null then d.payment ->> 'reference' else p.reference end as reference,
+           p.state as charged,
+           coalesce(o.received_at < history.since, false) as "historyDropped",
+           (select min(created_at) from (
+              select created_at from orderwheel.messages m
+               where m.order_id = o.id and m.kind = 'order.cancelled' and ${sinceOrders('m.id', [earliest])}
+              union all
+              select created_at from orderwheel.outbox b where b.order_id = o.id and b.kind = 'order.cancelled') c
+           ) as "cancelledAt",
+           exists (select from orderwheel.messages m
+                    where m.order_id = o.id and ${sinceOrders('m.id', [earliest])}) as "isRelayed",
+           array(select b.refusal is not null from orderwheel.outbox b where b.order_id = o.id) as refusals,
+           array(select distinct d.state from orderwheel.deliveries d
+                  where d.order_id = o.id and ${sinceOrders('d.message_id', [earliest])}) as states,
+           case when p.order_id is null then '[]' else (
+             select coalesce(json_agg(json_build_object('target', d.target, 'kind', m.kind, 'state', d.state)), '[]')
+               from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
+              where d.order_id = o.id and ${sinceOrders('d.message_id', [earliest])} and ${sinceOrders('m.id', [earliest])}) end as told
+      from page o
+     cross join lateral jsonb_to_record(o.document) as d(
+       "placedAt" text, currency text, totals jsonb, "pricesIncludeTax" boolean, items jsonb, payment jsonb,
+       "billingAddress" jsonb, "shippingAddress" jsonb)
+      left join orderwheel.payments p on p.order_id = o.id
+     cross join (select orderwheel.history_since() as since) history
+     order by o.id`.execute(db)
+  return rows.map(asReported)
+}
+
+type Row = Pick<
+  ReportedOrder,
+  | 'id'
+  | 'externalId'
+  | 'receivedAt'
+  | 'placedAt'
+  | 'cancelledAt'
+  | 'currency'
+  | 'pricesIncludeTax'
+  | 'lines'
+  | 'billingCountry'
+  | 'shippingCountry'
+> & {
+  totals: Record<keyof ReportedOrder['totals'], number>
+  quantity: string | null
+  status: string
+  provider: string | null
+  reference: string | null
+  charged: PaymentState | null
+  historyDropped: boolean
+  isRelayed: boolean
+  refusals: boolean[]
+  states: OrderProgress['deliveries'][number]['state'][]
+  told: Parameters<typeof paymentStatus>[1]
+}
+
+function asReported(row: Row): ReportedOrder {
+  const { totals, quantity, status, provider, reference, charged, told, ...rest } = row
+  const { historyDropped: _, isRelayed: __, refusals: ___, states: ____, ...order } = rest
+  return {
+    ...order,
+    state: stateOf(row),
+    quantity: BigInt(quantity ?? 0),
+    totals: {
+      subtotal: BigInt(totals.subtotal),
+      discount: BigInt(totals.discount),
+      shipping: BigInt(totals.shipping),
+      tax: BigInt(totals.tax),
+      total: BigInt(totals.total),
+    },
+    payment: {
+      status: charged === null ? status : paymentStatus(charged, told),
+      provider,
+      reference,
+    },
+  }
+}
+
+function stateOf({ cancelledAt, isRelayed, refusals, states, charged, historyDropped }: Row) {
+  const cancelled = cancelledAt === null ? [] : [{ kind: 'order.cancelled', refused: false }]
+  return orderState({
+    unrelayed: refusals.map((refused) => ({ kind: 'order.placed', refused })),
+    relayed: [...(isRelayed ? [{ kind: 'order.placed' }] : []), ...cancelled],
+    deliveries: states.map((state) => ({ state })),
+    payment: charged,
+    historyDropped,
+  })
+}
+
+/** An id that an order of this time may have, for its time. */
+function idAt(time: Date): string {
+  const digits = Math.max(0, time.getTime() - 600_000)
+    .toString(16)
+    .padStart(12, '0')
+  return `${digits.slice(0, 8)}-${digits.slice(8)}-0000-0000-000000000000`
+}

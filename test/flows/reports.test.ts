@@ -1,0 +1,531 @@
+import { createHash } from 'node:crypto'
+import { get } from 'node:http'
+import { once } from 'node:events'
+
+import { sql } from 'kysely'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
+
+import { decideDelivery } from '#deliveries/decide-delivery.ts'
+import { forgetPerson } from '#forget/forget-person.ts'
+import { createKey } from '#keys/create-key.ts'
+import { forgetOldReports } from '#reports/forget-old-reports.ts'
+
+import { eventually } from '../support/eventually.ts'
+import { openReportingShop, type ReportingShop } from '../support/reporting-shop.ts'
+import {
+  connectionString,
+  type OrderwheelProcess,
+  startOrderwheel,
+} from '../support/start-process.ts'
+import { listFound, verifyShop } from '../support/verify-shop.ts'
+import { writeConfig } from '../support/write-config.ts'
+import { readPdf } from '../targets/support/read-pdf.ts'
+
+let shop: ReportingShop
+afterEach(() => shop.close())
+
+const header =
+  'orderId,externalId,receivedAt,placedAt,state,cancelledAt,currency,subtotal,discount,shipping,tax,total,' +
+  'pricesIncludeTax,lines,quantity,billingCountry,shippingCountry,paymentStatus,paymentProvider,paymentReference'
+
+const orderHeader = ['Received', 'Order', 'State', 'Payment', 'Quantity', 'Tax', 'Total']
+
+async function expectNothingLost() {
+  for (const isFull of [false, true])
+    expect([...new Set(listFound(await verifyShop(shop.db, { isFull })))].filter(isLost)).toEqual(
+      [],
+    )
+}
+
+// These orders are stored, and nobody is told of them.
+const isLost = (found: string) => found !== 'order-without-message'
+
+test('a bookkeeper asks for the orders of October as CSV, waits, and downloads them', async () => {
+  shop = await openReportingShop()
+  const first = await shop.storeOrder('2026-10-01T00:00:00Z', { externalId: 'WEB-1' })
+  await shop.storeOrder('2026-10-02T09:30:00.250Z', {
+    externalId: 'WEB-2',
+    placedAt: '2026-10-02T11:29:58+02:00',
+    currency: 'JPY',
+  })
+  await shop.storeOrder('2026-10-31T23:59:59.999Z', { externalId: 'WEB-3', currency: 'KWD' })
+  await shop.storeOrder('2026-09-30T23:59:59.999Z', { externalId: 'SEPTEMBER' })
+  await shop.storeOrder('2026-11-01T00:00:00Z', { externalId: 'NOVEMBER' })
+
+  const asked = await shop.ask()
+  expect(asked.statusCode).toBe(202)
+  const { id, ...said } = asked.json<{ id: string }>()
+  expect(said).toMatchObject({ kind: 'orders', format: 'csv', state: 'waiting' })
+  expect(asked.headers.location).toBe(`/reports/${id}`)
+  expect(await shop.report(id)).toMatchObject({ state: 'waiting', expiresAt: null, sums: null })
+  const early = await shop.send(`/reports/${id}/file`)
+  expect(early.statusCode).toBe(404)
+  expect(early.headers['retry-after']).toBe('2')
+  expect(early.json()).toMatchObject({ code: 'report-not-ready' })
+
+  await shop.workOff()
+  expect(await shop.report(id)).toMatchObject({
+    state: 'ready',
+    requestedBy: 'books',
+    orders: 3,
+    reason: null,
+    sums: [
+      { currency: 'EUR', orders: 1, cancelled: 0, unpaid: 0, tax: '75.60', total: '463.50' },
+      { currency: 'JPY', orders: 1, tax: '7560', total: '46350' },
+      { currency: 'KWD', orders: 1, tax: '7.560', total: '46.350' },
+    ],
+  })
+  const file = await shop.send(`/reports/${id}/file`)
+  expect(file.headers).toMatchObject({
+    'content-type': 'text/csv; charset=utf-8; header=present',
+    'content-disposition': 'attachment; filename="orders-2026-10-01-to-2026-11-01.csv"',
+    'content-length': String(file.rawPayload.length),
+    etag: `"${createHash('sha256').update(file.rawPayload).digest('hex')}"`,
+  })
+  const lines = file.payload.split('\r\n')
+  expect(lines).toHaveLength(5)
+  expect(lines[0]).toBe(header)
+  expect(lines[1]).toBe(
+    `${first},WEB-1,2026-10-01T00:00:00.000Z,2026-11-22T10:15:00.000Z,received,,EUR,398.00,15.00,4.90,75.60,463.50,` +
+      'false,1,2,DE,,captured,stripe,pi_3Qx',
+  )
+  expect(lines[2]).toMatch(
+    ',WEB-2,2026-10-02T09:30:00.250Z,2026-10-02T09:29:58.000Z,received,,JPY,39800,1500,490,7560,46350,',
+  )
+  expect(lines[3]).toMatch(/,WEB-3,.*,KWD,39.800,1.500,0.490,7.560,46.350,/)
+  expect(lines[4]).toBe('')
+  await expectNothingLost()
+})
+
+test('a report says nothing of who ordered, before and after they are forgotten', async () => {
+  shop = await openReportingShop()
+  await shop.storeOrder('2026-10-05T10:00:00Z')
+  const csv = await shop.make()
+  const pdf = await shop.make({ format: 'pdf' })
+  const personal = /ada|lovelace|example\.com|hauptstra|10115|49170/i
+  expect((await shop.send(`/reports/${csv}/file`)).payload).not.toMatch(personal)
+  const { rawPayload } = await shop.send(`/reports/${pdf}/file`)
+  expect(readPdf(rawPayload).text).not.toMatch(personal)
+
+  const before = (await shop.send(`/reports/${csv}/file`)).payload
+  const person = { email: 'ada@example.com', customerId: null }
+  await forgetPerson(shop.db, {
+    person,
+    who: 'test',
+    reason: null,
+    evenOpen: true,
+    dryRun: false,
+  })
+  expect((await shop.send(`/reports/${await shop.make()}/file`)).payload).toBe(before)
+})
+
+test('a PDF has its header and a number on each page, every order once, and the sums at the end', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(200)
+  await shop.storeOrder('2026-10-20T00:00:00Z', { externalId: 'X'.repeat(64), currency: 'JPY' })
+  const id = await shop.make({ format: 'pdf' })
+  const file = await shop.send(`/reports/${id}/file`)
+  expect(file.headers['content-type']).toBe('application/pdf')
+  const { pages, info } = readPdf(file.rawPayload)
+  expect(info('Title')).toBe('Orders 2026-10-01 to 2026-11-01')
+  expect(pages.length).toBe(5)
+  const texts = pages.map((page) => page.map(({ text }) => text))
+  for (const [n, page] of texts.slice(0, -1).entries())
+    expect(page.slice(0, 10)).toEqual([
+      'Orders received from 2026-10-01 00:00 to 2026-11-01 00:00 (UTC)',
+      `Page ${n + 1}`,
+      ...orderHeader,
+      expect.stringMatching(/^2026-10-/),
+    ])
+  const numbers = texts.flat().filter((text) => /^(WEB-|XX)/.test(text))
+  expect(numbers).toEqual([
+    ...Array.from({ length: 200 }, (_, n) => `WEB-${n + 1}`),
+    'X'.repeat(64),
+  ])
+  expect(texts.at(-1)?.slice(-13)).toEqual([
+    'Total of orders',
+    ...'EUR 200 0 0 15120.00 92700.00'.split(' '),
+    ...'JPY 1 0 0 7560 46350'.split(' '),
+  ])
+  for (const { x, fromTop } of pages.flat()) {
+    expect(x).toBeGreaterThan(30)
+    expect(fromTop).toBeLessThan(820)
+  }
+})
+
+test('what was cancelled or not paid is counted, and in no sum', async () => {
+  shop = await openReportingShop()
+  const cancelled = await shop.storeOrder('2026-10-05T10:00:00Z', { externalId: 'CANCELLED' })
+  const declined = await shop.storeOrder('2026-10-06T10:00:00Z', { externalId: 'DECLINED' })
+  await shop.storeOrder('2026-10-07T10:00:00Z', { externalId: 'GOOD' })
+  await shop.pool.query(
+    `insert into orderwheel.outbox (order_id, kind) values ('${cancelled}', 'order.cancelled')`,
+  )
+  await shop.pool.query(
+    `insert into orderwheel.payments (order_id, external_id, state, provider, mode, settled_at)
+     values ('${declined}', 'DECLINED', 'declined', 'gateway', 'capture', now())`,
+  )
+  const id = await shop.make()
+  expect(await shop.report(id)).toMatchObject({
+    orders: 3,
+    sums: [{ currency: 'EUR', orders: 1, cancelled: 1, unpaid: 1, tax: '75.60', total: '463.50' }],
+  })
+  const { payload } = await shop.send(`/reports/${id}/file`)
+  expect(payload).toMatch(/CANCELLED,[^,]*,[^,]*,cancelled,20\d\d-[^,]+Z,EUR/)
+  expect(payload).toMatch(/DECLINED,[^,]*,[^,]*,payment-declined,,EUR.*,declined,gateway,\r\n/)
+})
+
+test('a payment reference that is a formula, or holds commas, quotes and lines, stays one harmless cell', async () => {
+  shop = await openReportingShop()
+  const hostile = [
+    '=HYPERLINK("http://evil.example","click")',
+    '+1',
+    '-1+2',
+    '@SUM(A1)',
+    '\t=1',
+    'a,b',
+    'say "hi"',
+    'two\nlines',
+  ]
+  for (const [n, reference] of hostile.entries())
+    await shop.storeOrder(`2026-10-05T10:00:0${n}Z`, {
+      payment: { status: 'captured', provider: 'stripe', reference },
+    })
+  const { payload } = await shop.send(`/reports/${await shop.make()}/file`)
+  const cells = [...payload.matchAll(/,captured,stripe,((?:"(?:[^"]|"")*"|[^",\r\n])*)\r\n/g)]
+  expect(cells.map(([, cell]) => cell)).toEqual([
+    `"'=HYPERLINK(""http://evil.example"",""click"")"`,
+    "'+1",
+    "'-1+2",
+    "'@SUM(A1)",
+    "'\t=1",
+    '"a,b"',
+    '"say ""hi"""',
+    '"two\nlines"',
+  ])
+})
+
+test('a period without orders is a file with nothing but its header', async () => {
+  shop = await openReportingShop()
+  const csv = await shop.make()
+  expect((await shop.send(`/reports/${csv}/file`)).payload).toBe(`${header}\r\n`)
+  expect(await shop.report(csv)).toMatchObject({ state: 'ready', orders: 0, sums: [] })
+  const pdf = await shop.make({ format: 'pdf' })
+  expect(readPdf((await shop.send(`/reports/${pdf}/file`)).rawPayload).pages).toHaveLength(2)
+})
+
+test('asking again with the same key asks for nothing more; with another body it is refused', async () => {
+  shop = await openReportingShop()
+  const key = { 'idempotency-key': 'october' }
+  const first = await shop.ask({}, key)
+  const again = await shop.ask({}, key)
+  expect(again.json()).toEqual(first.json())
+  expect(again.headers['idempotent-replayed']).toBe('true')
+  expect((await shop.ask({ format: 'pdf' }, key)).json()).toMatchObject({
+    code: 'idempotency-key-reused',
+  })
+  const { rows } = await shop.pool.query('select from orderwheel.reports')
+  expect(rows).toHaveLength(1)
+})
+
+const future = new Date(Date.now() + 86_400_000).toISOString()
+
+test.for<[string, object | string, number, string, string?]>([
+  ['nothing', {}, 422, 'invalid-report', '/kind'],
+  ['another kind', { kind: 'customers' }, 422, 'invalid-report', '/kind'],
+  ['another format', { format: 'xlsx' }, 422, 'invalid-report', '/format'],
+  ['a day without a time', { from: '2026-10-01' }, 422, 'invalid-report', '/from'],
+  ['a day that is none', { from: '2026-02-31T00:00:00Z' }, 422, 'invalid-report', '/from'],
+  ['an unknown field', { email: 'ada@example.com' }, 422, 'invalid-report', '/email'],
+  ['an end before its beginning', { to: '2026-09-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
+  ['no length', { to: '2026-10-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
+  ['a period of two years', { from: '2024-10-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
+  ['the future', { to: future }, 422, 'invalid-report', '/to'],
+  ['a NUL', { kind: 'orders\u0000' }, 422, 'invalid-report', '/kind'],
+  ['no JSON', '{"kind": ', 400, 'invalid-json'],
+])('asking for a report with %s is refused, and nothing is left of it', async (given) => {
+  const [what, wanted, status, code, pointer] = given
+  shop = await openReportingShop()
+  const answer = await shop.ask(what === 'nothing' ? '{}' : wanted)
+  expect(answer.statusCode).toBe(status)
+  const problem = answer.json<{ code: string; errors?: { pointer: string }[] }>()
+  expect(problem.code).toBe(code)
+  expect(problem.errors?.map((error) => error.pointer) ?? [undefined]).toContain(pointer)
+  const { rows } = await shop.pool.query(
+    'select id from orderwheel.reports union select id from orderwheel.outbox',
+  )
+  expect(rows).toEqual([])
+})
+
+test('a key may wait for five reports, however many it asks for at once; another key is not held up', async () => {
+  shop = await openReportingShop()
+  const asked = await Promise.all(Array.from({ length: 9 }, () => shop.ask()))
+  const answered = (status: number) => asked.filter(({ statusCode }) => statusCode === status)
+  expect([answered(202).length, answered(429).length]).toEqual([5, 4])
+  const [refused] = answered(429)
+  expect(refused?.json()).toMatchObject({ code: 'too-many-reports' })
+  expect(refused?.headers['retry-after']).toBe('30')
+  const other = { authorization: `Bearer ${await shop.newKey('tax')}` }
+  expect((await shop.ask({}, other)).statusCode).toBe(202)
+  await shop.workOff()
+  expect((await shop.ask()).statusCode).toBe(202)
+})
+
+test('a key without the scope gets nothing', async () => {
+  shop = await openReportingShop()
+  const id = await shop.make()
+  const scopes = ['orders:read', 'orders:write'] as const
+  const { key } = await createKey(shop.db, { name: 'shop', scopes, who: 'test' })
+  const headers = { authorization: `Bearer ${key}` }
+  expect((await shop.ask({}, headers)).statusCode).toBe(403)
+  for (const path of [`/reports/${id}`, `/reports/${id}/file`])
+    expect((await shop.send(path, { headers })).statusCode).toBe(403)
+})
+
+test('a PDF that nobody would read is refused when it is asked for', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(50_001)
+  const answer = await shop.ask({ format: 'pdf' })
+  expect(answer.statusCode).toBe(422)
+  expect(answer.json()).toMatchObject({
+    code: 'invalid-report',
+    errors: [{ pointer: '/format', detail: expect.stringMatching('50000 orders') as string }],
+  })
+})
+
+test('a part of a file, a file that somebody has already, and its size alone can be asked for', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(3_000)
+  const id = await shop.make()
+  const path = `/reports/${id}/file`
+  const whole = await shop.send(path)
+  const all = whole.rawPayload
+  expect(all.length).toBeGreaterThan(262_144 + 1_000)
+
+  const middle = await shop.send(path, { headers: { range: 'bytes=262100-262200' } })
+  expect(middle.statusCode).toBe(206)
+  expect(middle.headers['content-range']).toBe(`bytes 262100-262200/${all.length}`)
+  expect(middle.rawPayload).toEqual(all.subarray(262_100, 262_201))
+  const end = await shop.send(path, { headers: { range: 'bytes=-10' } })
+  expect(end.rawPayload).toEqual(all.subarray(-10))
+  const open = await shop.send(path, { headers: { range: 'bytes=262144-' } })
+  expect(open.rawPayload).toEqual(all.subarray(262_144))
+  const other = { range: 'bytes=0-9', 'if-range': '"of another file"' }
+  expect((await shop.send(path, { headers: other })).statusCode).toBe(200)
+  const beyond = await shop.send(path, { headers: { range: `bytes=${all.length}-` } })
+  expect(beyond.statusCode).toBe(416)
+  expect(beyond.headers['content-range']).toBe(`bytes */${all.length}`)
+  const etag = String(whole.headers.etag)
+  expect((await shop.send(path, { headers: { 'if-none-match': etag } })).statusCode).toBe(304)
+  const head = await shop.send(path, { method: 'HEAD' })
+  expect(head.headers['content-length']).toBe(String(all.length))
+  expect(head.rawPayload).toHaveLength(0)
+})
+
+test('a download that is read slowly, or broken off, holds no connection to the database', async () => {
+  shop = await openReportingShop()
+  const id = await shop.make()
+  // 20 MiB: more than sockets hold.
+  const { rows } = await sql<{ bytes: string }>`
+    with grown as (
+      update orderwheel.reports set bytes = 80 * 262144 where id = ${id} returning id, attempt
+    ), cut as (
+      delete from orderwheel.report_chunks
+    )
+    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
+    select id, attempt, n, decode(repeat('61', 262144), 'hex') from grown, generate_series(1, 79) n
+    returning octet_length(bytes) as bytes`.execute(shop.db)
+  expect(rows).toHaveLength(79)
+  await sql`
+    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
+    select id, attempt, 0, decode(repeat('61', 262144), 'hex') from orderwheel.reports`.execute(
+    shop.db,
+  )
+  const url = await shop.app.listen({ host: '127.0.0.1', port: 0 })
+  const request = get(`${url}/reports/${id}/file`, {
+    headers: { authorization: `Bearer ${shop.key}` },
+    agent: false,
+  })
+  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage]
+  expect(response.headers['content-length']).toBe(String(80 * 262_144))
+  response.pause()
+  const isIdle = () => shop.pool.idleCount === shop.pool.totalCount && shop.pool.waitingCount === 0
+  // It has stopped asking for more, since nobody takes what it has.
+  let before = -1
+  await eventually(() => {
+    const written = response.socket.bytesRead
+    const stands = written === before && isIdle()
+    before = written
+    return stands
+  })
+  expect(before).toBeLessThan(80 * 262_144)
+  const { rows: busy } = await shop.pool.query(
+    `select from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()`,
+  )
+  expect(busy).toEqual([])
+  response.destroy()
+  // Whoever comes next gets all of it.
+  const again = await fetch(`${url}/reports/${id}/file`, {
+    headers: { authorization: `Bearer ${shop.key}` },
+  })
+  expect((await again.arrayBuffer()).byteLength).toBe(80 * 262_144)
+})
+
+test('a report expires: it says so, its file is deleted an hour later, and it is forgotten in the end', async () => {
+  shop = await openReportingShop()
+  await shop.storeOrder('2026-10-05T10:00:00Z')
+  const id = await shop.make()
+  const chunks = async () =>
+    (await shop.pool.query('select from orderwheel.report_chunks')).rowCount ?? 0
+  const upkeep = () => forgetOldReports(shop.db, AbortSignal.timeout(10_000))
+  const expireAgo = (interval: string) =>
+    shop.pool.query('update orderwheel.reports set expires_at = now() - $1::interval', [interval])
+  const { rows } = await shop.pool.query<{ days: number }>(
+    'select extract(days from expires_at - made_at)::int as days from orderwheel.reports',
+  )
+  expect(rows).toEqual([{ days: 7 }])
+
+  await expireAgo('1 second')
+  expect(await shop.report(id)).toMatchObject({ state: 'expired' })
+  const answer = await shop.send(`/reports/${id}/file`)
+  expect(answer.statusCode).toBe(410)
+  expect(answer.json()).toMatchObject({ code: 'report-expired' })
+  // Somebody may be downloading it.
+  expect(await upkeep()).toBe(0)
+  expect(await chunks()).toBe(1)
+  await expireAgo('61 minutes')
+  expect(await upkeep()).toBe(1)
+  expect(await chunks()).toBe(0)
+  expect((await shop.send(`/reports/${id}/file`)).statusCode).toBe(410)
+  await expireAgo('91 days')
+  await upkeep()
+  expect((await shop.send(`/reports/${id}`)).json()).toMatchObject({ code: 'report-not-found' })
+  await expectNothingLost()
+})
+
+test('a report that cannot be made becomes a dead letter; replayed once that is mended, it is there', async () => {
+  shop = await openReportingShop({
+    retry: { attempts: 2, delaySeconds: 1, maxDelaySeconds: 1 },
+  })
+  await shop.storeOrder('2026-10-05T10:00:00Z')
+  await shop.pool.query(
+    `alter table orderwheel.report_chunks add constraint broken check (number < 0) not valid`,
+  )
+  const id = await shop.make()
+  expect(await shop.report(id)).toMatchObject({
+    state: 'retrying',
+    reason: expect.stringMatching('broken') as string,
+  })
+  await shop.letTimePass()
+  await shop.workOff()
+  expect(await shop.report(id)).toMatchObject({ state: 'failed' })
+  const answer = await shop.send(`/reports/${id}/file`)
+  expect(answer.json()).toMatchObject({ code: 'report-not-ready' })
+  expect(answer.headers['retry-after']).toBe('300')
+  await expectNothingLost()
+  expect((await shop.send(`/messages/${id}`)).json()).toMatchObject({ state: 'needs-attention' })
+  // Upkeep leaves alone what a person may still replay.
+  await shop.pool.query(
+    `update orderwheel.reports set requested_at = requested_at - interval '200 days'`,
+  )
+  await forgetOldReports(shop.db, AbortSignal.timeout(10_000))
+
+  await shop.pool.query('alter table orderwheel.report_chunks drop constraint broken')
+  const decision = { messageId: id, target: 'reports', decision: 'try-again', who: 'eva' } as const
+  await decideDelivery(shop, { ...decision, reason: 'mended' })
+  await shop.workOff()
+  expect(await shop.report(id)).toMatchObject({ state: 'ready', orders: 1 })
+  await expectNothingLost()
+})
+
+test('a message that asks for a report which nobody asked for is a dead letter that says so', async () => {
+  shop = await openReportingShop()
+  const { rows } = await shop.pool.query<{ id: string }>(
+    `insert into orderwheel.outbox (kind, payload)
+     values ('report.requested', '{"kind": "orders", "format": "csv", "from": "x", "to": "y"}') returning id`,
+  )
+  await shop.workOff()
+  expect((await shop.send(`/messages/${rows[0]?.id}`)).json()).toMatchObject({
+    deliveries: [{ state: 'dead', lastError: expect.stringMatching('POST /reports') as string }],
+  })
+})
+
+// The first attempt is stopped before its second piece: a gate in the database that the test opens.
+const gate = `
+  create function orderwheel.wait_at_gate() returns trigger language plpgsql as $$
+  begin
+    perform pg_advisory_xact_lock_shared(4711);
+    return new;
+  end $$;
+  create trigger gate before insert on orderwheel.report_chunks
+    for each row when (new.number = 1) execute function orderwheel.wait_at_gate()`
+
+test('a worker killed in the middle of a report: another makes it from the start, and nothing of the first is in it', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(4_000)
+  const config = await writeConfig({ erp: `http({ url: 'http://127.0.0.1:9/' })` })
+  const workers: OrderwheelProcess[] = []
+  const holder = await shop.pool.connect()
+  onTestFinished(() => config.remove())
+  const startWorker = () => {
+    const worker = startOrderwheel(['worker'], {
+      DATABASE_URL: connectionString(shop.connection),
+      ORDERWHEEL_CONFIG: config.path,
+    })
+    workers.push(worker)
+    return worker
+  }
+  try {
+    await holder.query(gate)
+    await holder.query('select pg_advisory_lock(4711)')
+    const { id } = (await shop.ask()).json<{ id: string }>()
+    await shop.relay()
+    const first = startWorker()
+    await eventually(async () => (await shop.report(id))['state'] === 'making')
+    await eventually(async () => {
+      const { rows } = await shop.pool.query(
+        `select from pg_locks where locktype = 'advisory' and not granted`,
+      )
+      return rows.length > 0
+    })
+    const { rows: begun } = await shop.pool.query<{ attempt: string }>(
+      'select attempt from orderwheel.reports',
+    )
+    await first.stop('SIGKILL')
+    // Two, who both would like to make it.
+    startWorker()
+    startWorker()
+    await eventually(async () => {
+      const { rows } = await shop.pool.query(
+        `select from orderwheel.deliveries where message_id = $1 and lost_in_a_row > 0`,
+        [id],
+      )
+      return rows.length > 0
+    })
+    await holder.query('select pg_advisory_unlock(4711)')
+    await eventually(async () => (await shop.report(id))['state'] === 'ready', {
+      withinSeconds: 40,
+    })
+    const { rows: made } = await shop.pool.query<{ attempt: string }>(
+      'select distinct attempt from orderwheel.report_chunks',
+    )
+    expect(made).toHaveLength(1)
+    expect(made[0]?.attempt).not.toBe(begun[0]?.attempt)
+    const { payload, headers } = await shop.send(`/reports/${id}/file`)
+    expect(headers.etag).toBe(`"${createHash('sha256').update(payload).digest('hex')}"`)
+    const numbers = payload
+      .split('\r\n')
+      .slice(1, -1)
+      .map((line) => line.split(',')[1])
+    expect(numbers).toEqual(Array.from({ length: 4_000 }, (_, n) => `WEB-${n + 1}`))
+    await eventually(async () => {
+      const outcomes = await shop.attempts(id)
+      return outcomes.map(({ outcome }) => outcome).join() === 'abandoned,delivered'
+    })
+    await expectNothingLost()
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop()))
+    await holder.query('select pg_advisory_unlock_all()')
+    holder.release()
+  }
+})
