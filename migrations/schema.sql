@@ -697,20 +697,20 @@ create table orderwheel.target_changes (
   reason text,
   who    text not null,
   constraint target_changes_pkey PRIMARY KEY (id),
-  constraint target_changes_change_check CHECK ((change = ANY (ARRAY['circuit-opened'::text, 'circuit-probing'::text, 'circuit-ramping'::text, 'circuit-closed'::text, 'paused'::text, 'resumed'::text, 'limits-set'::text]))),
+  constraint target_changes_change_check CHECK ((change = ANY (ARRAY['circuit-opened'::text, 'circuit-probing'::text, 'circuit-ramping'::text, 'circuit-closed'::text, 'paused'::text, 'resumed'::text, 'limits-set'::text, 'shedding-began'::text, 'shedding-ended'::text]))),
   constraint target_changes_reason_check CHECK ((length(reason) <= 2000)),
   constraint target_changes_target_check CHECK (((length(target) >= 1) AND (length(target) <= 40))),
   constraint target_changes_who_check CHECK ((length(who) <= 200))
 );
 CREATE INDEX target_changes_at ON orderwheel.target_changes USING btree (at);
 CREATE INDEX target_changes_target ON orderwheel.target_changes USING btree (target, at);
-comment on table orderwheel.target_changes is 'Every change of a target''s circuit, pause and limits. The last 90 days; what operators did is in audit_log for good.';
+comment on table orderwheel.target_changes is 'Every change of a target''s circuit, pause and limits, and when it began and ended to shed. The last 90 days; what operators did is in audit_log for good.';
 comment on column orderwheel.target_changes.id is 'In the order they happened.';
 comment on column orderwheel.target_changes.target is 'The target.';
 comment on column orderwheel.target_changes.at is 'When.';
-comment on column orderwheel.target_changes.change is 'What: the circuit''s new state, paused, resumed, limits-set.';
+comment on column orderwheel.target_changes.change is 'What: the circuit''s new state, paused, resumed, limits-set, shedding-began, shedding-ended.';
 comment on column orderwheel.target_changes.reason is 'Why, in words.';
-comment on column orderwheel.target_changes.who is 'The worker process or the operator.';
+comment on column orderwheel.target_changes.who is 'The worker or relay process or the operator.';
 comment on index orderwheel.target_changes_at is 'Changes older than 90 days, to delete them.';
 comment on index orderwheel.target_changes_pkey is 'In the order they happened.';
 comment on index orderwheel.target_changes_target is 'A target''s history: orderwheel targets changes.';
@@ -1068,7 +1068,7 @@ comment on column orderwheel.deliveries.message_id is 'The message. Also the job
 comment on column orderwheel.deliveries.target is 'The target. Also the job''s queue.';
 comment on column orderwheel.deliveries."position" is 'The message''s position.';
 comment on column orderwheel.deliveries.order_id is 'The message''s order, repeated here to find an order''s deliveries; of a message about no order, the message''s id.';
-comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: has been being called for a second or more (before that, its job in pgboss is active) · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: may have been told, a person decides · shed · skipped · cancelled.';
+comment on column orderwheel.deliveries.state is 'waiting: for another delivery · queued: has a job · active: has been being called for a second or more (before that, its job in pgboss is active) · retrying: has a job with a later start · delivered · dead: given up, see dead_letters · uncertain: may have been told, a person decides · shed: never told, too much was open for its droppable target · skipped · cancelled.';
 comment on column orderwheel.deliveries.after is 'The targets that have to be told of the same message first.';
 comment on column orderwheel.deliveries.attempts is 'How often it was tried, not counting the attempt under way.';
 comment on column orderwheel.deliveries.uncharged is 'How many of those attempts do not count against the limit: handed back at a worker''s stop, or made while the target''s circuit was not closed.';
@@ -1352,6 +1352,30 @@ comment on column orderwheel.report_chunks.bytes is 'A piece of the file.';
 comment on constraint report_chunks_pkey on orderwheel.report_chunks is 'One piece at a place of an attempt.';
 comment on constraint report_chunks_report_id_fkey on orderwheel.report_chunks is 'Pieces go with their report.';
 
+create table orderwheel.shedding (
+  target   text not null,
+  max_open integer,
+  first_at timestamp with time zone,
+  began_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  shed     bigint not null default 0,
+  constraint shedding_pkey PRIMARY KEY (target),
+  constraint shedding_check CHECK (((ended_at IS NULL) OR (began_at IS NOT NULL))),
+  constraint shedding_max_open_check CHECK (((max_open >= 1) AND (max_open <= 100000))),
+  constraint shedding_shed_check CHECK ((shed >= 0)),
+  constraint shedding_target_fkey FOREIGN KEY (target) REFERENCES orderwheel.targets(name) ON DELETE CASCADE
+) with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=500, fillfactor=50);
+comment on table orderwheel.shedding is 'Droppable targets: whether they shed now, and how much they ever did. A row for each target that was ever droppable.';
+comment on column orderwheel.shedding.target is 'The target.';
+comment on column orderwheel.shedding.max_open is 'So many open deliveries, and further ones are shed until half as many are open. Null: it is not droppable any more.';
+comment on column orderwheel.shedding.first_at is 'When a delivery was shed for the first time; null: none was.';
+comment on column orderwheel.shedding.began_at is 'When it last began to shed; null: it never did.';
+comment on column orderwheel.shedding.ended_at is 'When it last ended; null while it sheds, and when it never did.';
+comment on column orderwheel.shedding.shed is 'Deliveries that were ever shed, those included that were replayed.';
+comment on constraint shedding_check on orderwheel.shedding is 'What ended began.';
+comment on constraint shedding_target_fkey on orderwheel.shedding is 'Only a declared target sheds.';
+comment on index orderwheel.shedding_pkey is 'One row for a target.';
+
 CREATE OR REPLACE FUNCTION orderwheel.history_since()
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -1540,6 +1564,21 @@ UNION ALL
      JOIN orderwheel.orders o ON ((o.id = d.order_id)))
   WHERE (d.state = 'cancelled'::text)
 UNION ALL
+ SELECT d.order_id,
+    o.external_id,
+    d.settled_at AS at,
+    4 AS step,
+    'shed'::text AS event,
+    d.target,
+    NULL::integer AS attempt,
+    format('%s: so much was open for %s that it was not told of this'::text, m.kind, d.target) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM ((orderwheel.deliveries d
+     JOIN orderwheel.messages m ON ((m.id = d.message_id)))
+     LEFT JOIN orderwheel.orders o ON ((o.id = d.order_id)))
+  WHERE (d.state = 'shed'::text)
+UNION ALL
  SELECT m.id AS order_id,
     NULL::text AS external_id,
     a.at,
@@ -1585,7 +1624,7 @@ comment on column orderwheel.order_timeline.order_id is 'The order; of a message
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
 comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
-comment on column orderwheel.order_timeline.event is 'What happened: order received, payment captured, a message''s kind, an attempt''s outcome, withdrawn, dead letter, what a person decided.';
+comment on column orderwheel.order_timeline.event is 'What happened: order received, payment captured, a message''s kind, an attempt''s outcome, withdrawn, shed, dead letter, what a person decided.';
 comment on column orderwheel.order_timeline.target is 'The target concerned.';
 comment on column orderwheel.order_timeline.attempt is 'The attempt''s number.';
 comment on column orderwheel.order_timeline.detail is 'The reason, when there is one, without the customer''s name, address, e-mail and phone as the order has them (#).';

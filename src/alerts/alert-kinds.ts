@@ -8,6 +8,7 @@ export const alertKinds = [
   'outbox',
   'partitions',
   'payments',
+  'shedding',
 ] as const
 
 export type AlertKind = (typeof alertKinds)[number]

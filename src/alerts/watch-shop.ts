@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
+import { sayShed } from '#messages/say-shed.ts'
+
 import type { AlertKind } from './alert-kinds.ts'
 import { missingMonths } from './missing-months.ts'
 import { raiseAlert } from './raise-alert.ts'
@@ -48,7 +50,8 @@ async function look(db: Db): Promise<Seen[]> {
         from orderwheel.targets t
        cross join lateral (
          select count(*) as letters from orderwheel.dead_letters l
-          where l.target = t.name and l.resolved_at is null and l.died_at > now() - interval '1 hour') l
+          where l.target = t.name and l.resolved_at is null and l.died_at > now() - interval '1 hour'
+            and l.reason <> ${sayShed}) l -- those are listed to be replayed
       union all
       select 'outbox', '', (
         select 'The outbox is not moving: its oldest message has been waiting for '
@@ -65,6 +68,12 @@ async function look(db: Db): Promise<Seen[]> {
                || ' charged, for more than 10 minutes. "orderwheel verify" lists them, "orderwheel order" says what the gateway answers. Is a relay running?'
           from orderwheel.payments where state = 'pending' and begun_at < now() - interval '10 minutes'
         having count(*) > 0)
+      union all
+      select 'shedding', s.target,
+             case when coalesce(s.ended_at, now()) > now() - interval '10 minutes' then
+               s.target || ' sheds: it is not told of what happens while so much is open for it. "orderwheel targets" says why it is behind, "orderwheel dead-letters replay --shed" tells it later.' end
+        from orderwheel.shedding s
+       where s.began_at is not null
       union all
       select 'verify.failed', '',
              case when verified_at < now() - interval '30 minutes' and (claimed_until <= now() or verified_at < now() - interval '2 hours')

@@ -1,7 +1,7 @@
 import { printable, printableJson } from '#base/printable.ts'
 import { describeCircuit, describePause } from '#cli/targets/describe-calling.ts'
 import { readOwner } from '#owner/read-owner.ts'
-import { readStatus, type Precision, type Status } from '#status/read-status.ts'
+import { readStatus, type Precision, type Status, type TargetStatus } from '#status/read-status.ts'
 
 import { defineCommand } from './command.ts'
 import { formatDuration } from './format-duration.ts'
@@ -41,6 +41,7 @@ function describe({ at, relay, targets }: Status): string {
     'delivered/min',
     'oldest',
     'dead letters',
+    'shed',
     'circuit',
     'paused',
   ]
@@ -53,10 +54,15 @@ function describe({ at, relay, targets }: Status): string {
     target.deliveredPerMinute,
     target.oldestSeconds === null ? '-' : formatDuration(target.oldestSeconds),
     formatCount(target.deadLetters, target.deadLetterCounts),
+    describeShed(target),
     describeCircuit(target.circuit, at),
     describePause(target.paused, at),
   ])
   return `${relayLine}\n\n${formatTable([head, ...rows])}`
+}
+
+function describeShed({ shed, shedsSince }: TargetStatus): string {
+  return shedsSince === null ? String(shed) : `${shed}, sheds`
 }
 
 /** `7`; `~1 000 000` as a worker last counted; `10 001+` when none has. */

@@ -18,6 +18,7 @@ import type { Environment } from './fill-in-environment.ts'
 import { findAfterMistakes } from './find-after-mistakes.ts'
 import { findAttachMistakes } from './find-attach-mistakes.ts'
 import { findCaptureMistakes, paymentWaits } from './find-capture-mistakes.ts'
+import { findDroppableMistakes } from './find-droppable-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { routePayment } from './route-payment.ts'
 import { routeReports } from './route-reports.ts'
@@ -80,6 +81,7 @@ export function checkConfig(
     ),
     ...findAttachMistakes(checked),
     ...findCaptureMistakes(waits, routes),
+    ...findDroppableMistakes(checked, waits),
     ...payment.mistakes,
     ...alertMistakes,
   ]

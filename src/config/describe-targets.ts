@@ -81,6 +81,7 @@ function describeCommon(
 
 const absent: Readonly<Record<string, string>> = {
   circuit: 'never opens',
+  droppable: 'no',
   keepLettersDays: 'for ever',
 }
 

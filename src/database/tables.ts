@@ -115,6 +115,14 @@ export type Tables = {
     wanted: number
     renewed_at: Generated<Date>
   }
+  'orderwheel.shedding': {
+    target: string
+    max_open: number | null
+    first_at: Date | null
+    began_at: Date | null
+    ended_at: Date | null
+    shed: Generated<string>
+  }
   'orderwheel.deliveries': {
     message_id: string
     target: string
@@ -293,6 +301,8 @@ export type TargetChange =
   | 'paused'
   | 'resumed'
   | 'limits-set'
+  | 'shedding-began'
+  | 'shedding-ended'
 
 export type AttemptOutcome =
   | 'delivered'

@@ -1,5 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 
+import { sayShed } from '#messages/say-shed.ts'
+
 /** Which dead letters are meant; what is left out does not narrow. Times as the database reads them. */
 export type LetterFilter = {
   /** At most 1 000. */
@@ -14,11 +16,13 @@ export type LetterFilter = {
   /** Died before this time. */
   until?: Date
   orderId?: string
+  /** Of deliveries that were shed: they get their letters when they are to be replayed. */
+  shed?: true
 }
 
 /** SQL that says of a dead letter `l` that it is meant. */
 export function isMeant(filter: LetterFilter): RawBuilder<boolean> {
-  const { ids, target, groupId, error, since, until, orderId } = filter
+  const { ids, target, groupId, error, since, until, orderId, shed } = filter
   const conditions = [
     ids && sql`l.id = any(${ids}::uuid[])`,
     target !== undefined && sql`l.target = ${target}`,
@@ -27,6 +31,7 @@ export function isMeant(filter: LetterFilter): RawBuilder<boolean> {
     since && sql`l.died_at >= ${since}`,
     until && sql`l.died_at < ${until}`,
     orderId !== undefined && sql`l.order_id = ${orderId}::uuid`,
+    shed && sql`l.reason = ${sayShed}`,
   ].filter((condition) => condition !== false && condition !== undefined)
   return conditions.length === 0 ? sql`true` : sql`(${sql.join(conditions, sql` and `)})`
 }

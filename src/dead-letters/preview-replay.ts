@@ -6,6 +6,7 @@ import { hasQueue } from '#queues/jobs.ts'
 
 import { isMeant, type LetterFilter } from './letter-filter.ts'
 import { isListed } from './listed-letters.ts'
+import { countShed, type ShedCount } from './shed-letters.ts'
 
 /** What a replay would do if it was asked for now. */
 export type Preview = {
@@ -47,7 +48,8 @@ export type PreviewTarget = {
 
 /** Counts what a replay or a discard would get, where it would go, and whether that is being called. */
 export async function previewReplay(db: Db, filter: LetterFilter): Promise<Preview> {
-  const { groups, perTarget } = await countLetters(db, filter)
+  const shed = filter.shed ? await countShed(db, filter) : []
+  const { groups, perTarget } = withShed(await countLetters(db, filter), shed)
   const targets = await readTargets(
     db,
     perTarget.map(({ target }) => target),
@@ -63,6 +65,24 @@ export async function previewReplay(db: Db, filter: LetterFilter): Promise<Previ
   }
 }
 
+type Counted = { groups: PreviewGroup[]; perTarget: TargetCount[] }
+
+/** With those that will have letters only when they are listed. */
+function withShed({ groups, perTarget }: Counted, shed: readonly ShedCount[]): Counted {
+  const added = new Map(shed.map(({ target, deadLetters }) => [target, deadLetters]))
+  const others = new Map(perTarget.map((one) => [one.target, one]))
+  return {
+    groups: [
+      ...shed.map((one) => ({ ...one, groupId: '-', status: null, error: 'shed' })),
+      ...groups,
+    ],
+    perTarget: [...new Set([...others.keys(), ...added.keys()])].map((target) => {
+      const { deadLetters = 0, listed = 0, held = 0 } = others.get(target) ?? {}
+      return { target, listed, held, deadLetters: deadLetters + (added.get(target) ?? 0) }
+    }),
+  }
+}
+
 function sumOf(counts: readonly number[]): number {
   return counts.reduce((sum, one) => sum + one, 0)
 }
@@ -73,10 +93,7 @@ type TargetCount = { target: string; deadLetters: number; listed: number; held: 
 type Row = TargetCount & (PreviewGroup | { groupId: null })
 
 // Targets are few, groups may be as many as letters: of those only what is shown leaves the database.
-async function countLetters(
-  db: Db,
-  filter: LetterFilter,
-): Promise<{ groups: PreviewGroup[]; perTarget: TargetCount[] }> {
+async function countLetters(db: Db, filter: LetterFilter): Promise<Counted> {
   const { rows } = await sql<Row>`
     with groups as materialized (
       select target, group_id as "groupId", min(status) as status, min(error) as error,

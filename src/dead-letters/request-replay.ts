@@ -6,10 +6,11 @@ import type { Db, Tx } from '#database/open-database.ts'
 import { isListed, listsOf } from './listed-letters.ts'
 import { isMeant, type LetterFilter } from './letter-filter.ts'
 import { type ClosedLetter, sayClosed, shortUtc } from './say-closed.ts'
+import { mostShed, writeShedLetters } from './shed-letters.ts'
 import type { ReplayAction } from './take-replay.ts'
 
 /** Replays that need more are asked for in parts: by `--until`, for example. */
-export const mostItems = 1_000_000
+const mostItems = 1_000_000
 
 /** Dead letters a second. An ERP that has just come back is not to be run over. */
 export const replayRates = { least: 0.01, usual: 20, most: 10_000 }
@@ -31,17 +32,21 @@ export type Requested =
   | { kind: 'requested'; id: string; total: number }
   /** Nothing that is meant is open. `why`: a sentence, when there is more to say than that. */
   | { kind: 'nothing'; why: string | null; who: FirstOne | null }
-  | { kind: 'too-many' }
+  /** `most` is what one list takes. */
+  | { kind: 'too-many'; most: number }
 
 /**
  * Writes the list of the open dead letters that are meant now, oldest first, and the replay that works it off. What
- * comes later is not in it, nor is what another running replay has in its list. To have something else sent for one
+ * comes later is not in it, nor is what another running replay has in its list. Shed deliveries that are meant get
+ * their letters first. To have something else sent for one
  * letter, call `writeEdited` afterwards, in the same transaction. Call `announceReplay` after the commit.
  */
 export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Requested> {
   // Of two who ask at once, the second has to see the first one's list.
   await sql`select pg_advisory_xact_lock(hashtext('orderwheel.replays'))`.execute(tx)
   const { filter, action, who, reason, ratePerSecond } = request
+  if (filter.shed && (await writeShedLetters(tx, filter)) > mostShed)
+    return { kind: 'too-many', most: mostShed }
   const { rows } = await sql<{ id: string | null; total: number; matching: number }>`
     with meant as materialized (
       select id, row_number() over (order by died_at, id) as position
@@ -71,7 +76,7 @@ export async function requestReplay(tx: Tx, request: ReplayRequest): Promise<Req
     if (total === 1) await dropUsedEdit(tx, id)
     return { kind: 'requested', id, total }
   }
-  if (row?.matching) return { kind: 'too-many' }
+  if (row?.matching) return { kind: 'too-many', most: mostItems }
   return { kind: 'nothing', ...(await whyNothing(tx, filter)) }
 }
 

@@ -67,6 +67,8 @@ type Item = DeadDelivery & {
   target: string | null
   state: DeliveryState
   hasQueue: boolean
+  /** The kind of a later message of its order that its target was or is being told, or will not be told of. */
+  overtakenBy: string | null
   closed: ClosedLetter | null
 }
 
@@ -74,6 +76,11 @@ async function readItems(tx: Tx, { id, positions }: TakenReplay, orderIds: reado
   const { rows } = await sql<Item & { resolvedAt: Date | null; resolvedBy: string | null }>`
     select i.position, i.letter_id as "letterId", l.message_id as "messageId", l.target,
            l.order_id as "orderId", d.state, ${hasQueue(sql.ref('l.target'))} as "hasQueue",
+           case when d.state = 'shed' then (
+             select m.kind from orderwheel.deliveries later join orderwheel.messages m on m.id = later.message_id
+              where later.order_id = l.order_id and later.target = l.target and later.position > d.position
+                and later.state not in ('waiting', 'shed') and ${sinceOrders('later.message_id', orderIds)}
+              order by later.position limit 1) end as "overtakenBy",
            case when l.resolved_at is not null then json_build_object(
              'resolution', l.resolution, 'at', l.resolved_at, 'by', l.resolved_by,
              'comment', l.comment, 'replayId', l.replay_id) end as closed
@@ -90,7 +97,9 @@ function findRefusal(item: Item, action: TakenReplay['action']): string | undefi
   const { target, closed, state } = item
   if (target === null) return 'It is gone: its order was deleted, or its time was over.'
   if (closed) return sayClosed(closed)
-  if (state !== 'dead') return `Its delivery is ${state}, not dead.`
+  if (item.overtakenBy !== null)
+    return `It comes too late: ${item.overtakenBy}, which happened later to its order, is not waiting for it.`
+  if (state !== 'dead' && state !== 'shed') return `Its delivery is ${state}, not dead.`
   if (action === 'replay' && !item.hasQueue)
     return `The target ${target} has no queue: no relay or worker with it in its configuration has started.`
   return undefined

@@ -7,19 +7,19 @@ import { unburyJobs } from '#queues/replace-jobs.ts'
 
 import { inTheWayOf, releaseWaiting, toldEnough } from './release-waiting.ts'
 
-/** A dead delivery, and its open dead letter. */
+/** A dead delivery, or one that was shed and is to be told after all, and its open dead letter. */
 export type DeadDelivery = { messageId: string; target: string; orderId: string; letterId: string }
 
 /**
  * Locks everything in these orders that is open or that a person has to decide on, in the one order in which every
  * transaction locks deliveries (see lockDeliveries): what is decided on, what waits for it, and what it would have
- * to wait for.
+ * to wait for; and what was shed, which may be decided on as well.
  */
 export async function lockOrders(tx: Tx, orderIds: readonly string[]): Promise<void> {
   if (orderIds.length === 0) return
   await sql`
     select from orderwheel.deliveries
-     where order_id = any(${[...new Set(orderIds)]}::uuid[]) and state not in ${toldEnough}
+     where order_id = any(${[...new Set(orderIds)]}::uuid[]) and (state not in ${toldEnough} or state = 'shed')
        and ${sinceOrders('message_id', orderIds)}
      order by message_id, target
        for update`.execute(tx)

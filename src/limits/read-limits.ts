@@ -7,18 +7,20 @@ import type { Rate } from '#targets/target.ts'
 
 import type { Pause } from './lock-pause.ts'
 import type { Limits } from './set-limits.ts'
+import { sheddingColumns, type SheddingReport } from './shedding-report.ts'
 
 /** Whether a target is being called, and how much it may be: what all its workers share. */
-export type TargetLimits = Limits & {
-  target: string
-  kind: string
-  priority: Priority
-  configured: { concurrency: number; rate: Rate | null }
-  circuit: CircuitReport
-  paused: Pause | null
-  /** Calls at a time that workers may make by now. */
-  slotsInUse: number
-}
+export type TargetLimits = Limits &
+  SheddingReport & {
+    target: string
+    kind: string
+    priority: Priority
+    configured: { concurrency: number; rate: Rate | null }
+    circuit: CircuitReport
+    paused: Pause | null
+    /** Calls at a time that workers may make by now. */
+    slotsInUse: number
+  }
 
 export type CircuitReport = {
   state: CircuitState
@@ -38,9 +40,11 @@ export async function readLimits(db: Db): Promise<{ at: Date; targets: TargetLim
            t.probe_at as "probeAt",
            t.paused_at is not null and coalesce(t.paused_until > now(), true) as "isPaused",
            t.paused_at as since, t.paused_by as by, t.pause_reason as reason, t.paused_until as until,
+           ${sheddingColumns},
            coalesce((select sum(l.slots) from orderwheel.slot_leases l
                       where l.target = t.name and ${isHeld}), 0)::int as "slotsInUse"
       from orderwheel.targets t
+      left join orderwheel.shedding s on s.target = t.name
      order by t.name`.execute(db)
   return { at: rows[0]?.at ?? new Date(), targets: rows.map(toLimits) }
 }
@@ -56,7 +60,10 @@ export async function leasedSlots(db: Db, target: string): Promise<number> {
 // A worker that was silent for this long begins no call any more; its lease is taken away by the next one.
 const isHeld = sql`l.renewed_at > now() - make_interval(secs => ${lostAfterSeconds})`
 
-type Row = Pick<TargetLimits, 'target' | 'kind' | 'priority' | 'slotsInUse' | 'rateSet'> & {
+type Row = Pick<
+  TargetLimits,
+  'target' | 'kind' | 'priority' | 'slotsInUse' | 'rateSet' | keyof SheddingReport
+> & {
   at: Date
   configuredConcurrency: number
   concurrencySet: number | null
@@ -77,6 +84,7 @@ type Row = Pick<TargetLimits, 'target' | 'kind' | 'priority' | 'slotsInUse' | 'r
 
 function toLimits(row: Row): TargetLimits {
   const { target, kind, priority, slotsInUse, rateSet, since, by, reason, until } = row
+  const { shed, shedsSince, maxOpen } = row
   const configuredRate = rateOf(row.rate_max, row.rate_per_seconds)
   return {
     target,
@@ -96,6 +104,9 @@ function toLimits(row: Row): TargetLimits {
     paused:
       row.isPaused && since ? { since, by: by ?? 'unknown', reason: reason ?? '', until } : null,
     slotsInUse,
+    shed,
+    shedsSince,
+    maxOpen,
   }
 }
 

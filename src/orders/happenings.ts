@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 import type { AttemptOutcome, DeliveryState } from '#database/tables.ts'
+import { sayShed } from '#messages/say-shed.ts'
 import { nextAttempts } from '#queues/next-attempts.ts'
 
 /** What happened to an order, or to a message about none, and what each target was told. Times are ISO 8601 in UTC. */
@@ -125,11 +126,16 @@ function reportDelivery(
     attemptCount,
     attempts: attempts.map((attempt) => ({ ...attempt, startedAt: iso(attempt.startedAt) })),
     nextAttemptAt: nextAttemptAt?.toISOString() ?? null,
-    lastError: state === 'delivered' ? null : (attempts.at(-1)?.reason ?? null),
+    lastError: lastErrorOf(delivery),
     deliveredAt: state === 'delivered' && settledAt ? iso(settledAt) : null,
     deadLetterId,
     waitsFor: state === 'waiting' ? inTheWay(delivery, all) : [],
   }
+}
+
+function lastErrorOf({ state, attempts }: DeliveryRow): string | null {
+  if (state === 'shed') return sayShed
+  return state === 'delivered' ? null : (attempts.at(-1)?.reason ?? null)
 }
 
 // What a delivery waits for: its `after` targets for the same message, and the same target's earlier messages.

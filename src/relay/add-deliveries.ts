@@ -12,17 +12,21 @@ export type NewDelivery = {
   after: readonly string[]
   /** It need not be told: the order was cancelled before its target was told of it. */
   withdrawn: boolean
+  /** Too much is open for its target, which may miss it. */
+  shed: boolean
 }
+
+type AddedState = 'queued' | 'waiting' | 'cancelled' | 'shed'
 
 /**
  * Writes deliveries: `queued` when they can be told now, `waiting` when they come after another target
  * or when an earlier message of the same order is still open (or dead) for the same target, `cancelled` when they
- * are withdrawn. What something waits for is marked `awaited`: settling it releases what waits.
+ * are withdrawn, `shed` when that was decided. What something waits for is marked `awaited`: settling it releases what waits.
  */
 export async function addDeliveries(
   tx: Tx,
   deliveries: readonly NewDelivery[],
-): Promise<(NewDelivery & { state: 'queued' | 'waiting' | 'cancelled' })[]> {
+): Promise<(NewDelivery & { state: AddedState })[]> {
   if (deliveries.length === 0) return []
   const held = await markHolding(tx, deliveries)
   const keyOf = ({ messageId }: NewDelivery, target: string) => `${messageId}:${target}`
@@ -33,22 +37,27 @@ export async function addDeliveries(
   const decided = deliveries.map((delivery) => {
     const isFirst = delivery.after.every((name) => withdrawn.has(keyOf(delivery, name)))
     const isHeld = !isFirst || held.has(`${delivery.orderId}:${delivery.target}`)
-    const state = isHeld ? ('waiting' as const) : ('queued' as const)
     return {
       ...delivery,
-      state: delivery.withdrawn ? ('cancelled' as const) : state,
+      state: stateOf(delivery, isHeld),
       awaited: awaited.has(keyOf(delivery, delivery.target)),
     }
   })
   await sql`
     insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited, settled_at)
     select "messageId", target, position, "orderId", state, after, awaited,
-           case when state = 'cancelled' then now() end
+           case when state in ('cancelled', 'shed') then now() end
       from json_to_recordset(${JSON.stringify(decided)}::json)
         as d("messageId" uuid, target text, position bigint, "orderId" uuid, state text, after text[], awaited boolean)`.execute(
     tx,
   )
   return decided
+}
+
+function stateOf({ withdrawn, shed }: NewDelivery, isHeld: boolean): AddedState {
+  if (withdrawn) return 'cancelled'
+  if (shed) return 'shed'
+  return isHeld ? 'waiting' : 'queued'
 }
 
 // Locks what it finds, in the order in which everybody locks: without the lock, an earlier delivery that is

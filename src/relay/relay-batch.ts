@@ -8,18 +8,32 @@ import { addJobs } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
 import type { Target } from '#targets/target.ts'
 
+import type { SheddingChange } from '#limits/shedding.ts'
+
 import { addDeliveries, type NewDelivery } from './add-deliveries.ts'
+import type { Admitted, Shedder } from './shedder.ts'
 
 export type RelayDeps = {
   db: Db
   boss: Boss
-  targets: readonly Pick<Target, 'name' | 'after' | 'afterOnly' | 'withdrawWhenCancelled'>[]
+  targets: readonly Pick<
+    Target,
+    'name' | 'after' | 'afterOnly' | 'withdrawWhenCancelled' | 'droppable'
+  >[]
   routes: Routes
   /** Kinds of message that the configuration declares. */
   kinds: OwnKinds
+  /** Absent: nothing is shed. */
+  shedder?: Shedder
 }
 
-export type Relayed = { messages: number; jobs: number; targets: string[] }
+export type Relayed = {
+  messages: number
+  jobs: number
+  targets: string[]
+  /** Targets that began or ended to shed. */
+  shedding: SheddingChange[]
+}
 
 /** A message that cannot be relayed as things are: it is refused, the others go on. */
 class Unrelayable extends Error {}
@@ -34,17 +48,17 @@ export async function relayBatch(
 ): Promise<Relayed> {
   return deps.db.transaction().execute(async (tx) => {
     const messages = await takeMessages(tx, take, deps.routes)
-    if (messages.length === 0) return { messages: 0, jobs: 0, targets: [] }
+    if (messages.length === 0) return { messages: 0, jobs: 0, targets: [], shedding: [] }
     const withdrawn = await withdraw(tx, messages, deps)
-    const deliveries = await addDeliveries(
-      tx,
-      messages.flatMap((message) => fanOut(message, { ...deps, withdrawn })),
-    )
+    const wanted = messages.flatMap((message) => fanOut(message, { ...deps, withdrawn }))
+    const admitted = await deps.shedder?.admit(tx, countWanted(wanted))
+    const deliveries = await addDeliveries(tx, markShed(wanted, admitted))
     const ready = deliveries.filter((delivery) => delivery.state === 'queued')
     const byTarget = Map.groupBy(ready, (delivery) => delivery.target)
     for (const [target, add] of byTarget) await addEveryJob(tx, deps.boss, { target, add })
     const targets = new Set([...byTarget.keys(), ...withdrawn.released])
-    return { messages: messages.length, jobs: ready.length, targets: [...targets] }
+    const shedding = (await admitted?.record()) ?? []
+    return { messages: messages.length, jobs: ready.length, targets: [...targets], shedding }
   })
 }
 
@@ -80,7 +94,35 @@ function fanOut(
     const waits = !target.afterOnly || target.afterOnly.some((one) => one === kind)
     const after = waits ? target.after.filter((earlier) => routed.includes(earlier)) : []
     const isWithdrawn = kind === 'order.cancelled' && withdrawn.has(orderId, name)
-    return { messageId: id, position, orderId, kind, target: name, after, withdrawn: isWithdrawn }
+    return {
+      messageId: id,
+      position,
+      orderId,
+      kind,
+      target: name,
+      after,
+      withdrawn: isWithdrawn,
+      shed: false,
+    }
+  })
+}
+
+function countWanted(deliveries: readonly NewDelivery[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { target, withdrawn } of deliveries)
+    if (!withdrawn) counts.set(target, (counts.get(target) ?? 0) + 1)
+  return counts
+}
+
+/** The first of each target are told: what happened earlier is. */
+function markShed(deliveries: NewDelivery[], admitted: Admitted | undefined): NewDelivery[] {
+  if (!admitted || admitted.told.size === 0) return deliveries
+  const left = new Map(admitted.told)
+  return deliveries.map((delivery) => {
+    const room = delivery.withdrawn ? undefined : left.get(delivery.target)
+    if (room === undefined) return delivery
+    left.set(delivery.target, room - 1)
+    return room > 0 ? delivery : { ...delivery, shed: true }
   })
 }
 

@@ -1,8 +1,11 @@
+import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 
 import type { Log } from '#base/log.ts'
+import { repeatPass } from '#base/repeat-pass.ts'
 import { createWakeUp } from '#base/wake-up.ts'
 import { isTransient } from '#database/transient-error.ts'
+import { endShedding, type SheddingChange } from '#limits/shedding.ts'
 import {
   type DueMessage,
   dueMessages,
@@ -12,8 +15,9 @@ import {
 import { refuseMessage } from '#outbox/refuse-message.ts'
 
 import { type RelayDeps, type Relayed, relayBatch } from './relay-batch.ts'
+import { createShedder } from './shedder.ts'
 
-export type RelayOptions = RelayDeps & {
+export type RelayOptions = Omit<RelayDeps, 'shedder'> & {
   log: Log
   /** Called with the targets that got jobs, after the commit. */
   jobsAdded: (targets: readonly string[]) => void
@@ -35,9 +39,12 @@ const batchesAtATime = 2
 // Refused messages are tried one by one, a few at a time: what comes new goes first.
 const refusedAtATime = 20
 const pauseAfterFailureSeconds = 1
+// How late it is noticed, while no message comes, that a target need not shed any more.
+const endsWithinMs = 60_000
 
 /** Repeats `relayOnce`: at once while batches are full, else when woken, or when a look now and then finds something. */
-export function startRelay(options: RelayOptions): Relay {
+export function startRelay(given: RelayOptions): Relay {
+  const options = withShedder(given)
   const { log, pollSeconds = 1.5 } = options
   const bell = createWakeUp()
   const stopping = new AbortController()
@@ -58,6 +65,10 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  // While messages come, they end it by themselves.
+  const tend = async () => announceShedding(options, await endShedding(options.db, options.who))
+  const onError = (error: unknown) => log.warn({ err: error }, 'relay failed, trying again')
+  const tending = repeatPass(tend, { everyMs: endsWithinMs, onError })
   log.info('relay started')
   const running = run()
   return {
@@ -65,6 +76,7 @@ export function startRelay(options: RelayOptions): Relay {
     async stop() {
       stopping.abort()
       bell.ring()
+      await tending.stop()
       await running
       log.info('relay stopped')
     },
@@ -75,7 +87,8 @@ export function startRelay(options: RelayOptions): Relay {
  * Relays until nothing is due or `signal` aborts; answers how many messages. A database that goes away is
  * tried again until it is back; rejects when `signal` aborts meanwhile. For cron-style deployments.
  */
-export async function drainOutbox(options: RelayOptions, signal: AbortSignal): Promise<number> {
+export async function drainOutbox(given: RelayOptions, signal: AbortSignal): Promise<number> {
+  const options = withShedder(given)
   let total = 0
   for (;;) {
     try {
@@ -90,19 +103,26 @@ export async function drainOutbox(options: RelayOptions, signal: AbortSignal): P
   }
 }
 
+type Relaying = RelayOptions & Pick<RelayDeps, 'shedder'> & { who: string }
+
+function withShedder(options: RelayOptions): Relaying {
+  const who = `relay ${hostname()}:${process.pid}`
+  return { ...options, who, shedder: createShedder(options.targets, who) }
+}
+
 /**
  * Relays one batch and, when it was full, what waits behind it; then a few refused messages whose time has
  * come. Answers how many messages it dealt with. When the batch as a whole fails, its messages are relayed
  * one by one, and those that fail alone are refused: kept in the outbox with the reason, while the others go on.
  */
-async function relayOnce(options: RelayOptions, signal: AbortSignal): Promise<number> {
+async function relayOnce(options: Relaying, signal: AbortSignal): Promise<number> {
   let messages = await relayNew(options, signal)
   if (messages >= batchSize) messages += await relayBacklog(options, signal)
   const refused = await refusedMessagesDue(options.db, refusedAtATime)
   return messages + (await relayOneByOne(options, refused, signal))
 }
 
-async function relayNew(options: RelayOptions, signal: AbortSignal): Promise<number> {
+async function relayNew(options: Relaying, signal: AbortSignal): Promise<number> {
   try {
     const relayed = await relayBatch(options, { limit: batchSize })
     announce(options, relayed)
@@ -114,7 +134,7 @@ async function relayNew(options: RelayOptions, signal: AbortSignal): Promise<num
 }
 
 /** Several batches at a time until one is not full, or fails: what made it fail is found by the next pass, alone. */
-async function relayBacklog(options: RelayOptions, signal: AbortSignal): Promise<number> {
+async function relayBacklog(options: Relaying, signal: AbortSignal): Promise<number> {
   let messages = 0
   async function relayFull() {
     let isFull = true
@@ -130,7 +150,7 @@ async function relayBacklog(options: RelayOptions, signal: AbortSignal): Promise
 }
 
 async function relayOneByOne(
-  options: RelayOptions,
+  options: Relaying,
   messages: readonly DueMessage[],
   signal: AbortSignal,
 ): Promise<number> {
@@ -148,6 +168,14 @@ async function relayOneByOne(
   return messages.length
 }
 
-function announce({ jobsAdded }: RelayOptions, { targets }: Relayed): void {
-  if (targets.length > 0) jobsAdded(targets)
+function announce(options: Relaying, { targets, shedding }: Relayed): void {
+  if (targets.length > 0) options.jobsAdded(targets)
+  announceShedding(options, shedding)
+}
+
+function announceShedding({ log }: Relaying, changes: readonly SheddingChange[]): void {
+  for (const { target, change } of changes) {
+    if (change === 'shedding-began') log.warn({ target }, 'target sheds: too much is open for it')
+    else log.info({ target }, 'target sheds no more')
+  }
 }

@@ -1,13 +1,14 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
+import { declareDroppable } from '#limits/declare-droppable.ts'
 import { closeUnheeded } from '#limits/close-unheeded.ts'
 import type { Target } from '#targets/target.ts'
 
 /**
  * Records the targets of the configuration, so that what is waiting for each can be shown, and their limits,
  * which all workers share. Never removes one, and leaves alone what an operator set. Closes the circuits of
- * those that have none any more.
+ * those that have none any more. What is not droppable any more sheds no more.
  */
 export async function declareTargets(
   db: Db,
@@ -21,6 +22,7 @@ export async function declareTargets(
     | 'circuit'
     | 'address'
     | 'keepLettersDays'
+    | 'droppable'
   >[],
 ): Promise<void> {
   if (targets.length === 0) return
@@ -54,6 +56,7 @@ export async function declareTargets(
       })),
     )
     .execute()
+  await declareDroppable(db, targets)
   const without = targets.filter(({ circuit }) => circuit === null)
   await closeUnheeded(
     db,

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#database/open-database.ts'
 import type { Pause } from '#limits/lock-pause.ts'
 import type { CircuitReport } from '#limits/read-limits.ts'
+import { sheddingColumns, type SheddingReport } from '#limits/shedding-report.ts'
 import { deliveredLastMinute } from '#limits/count-attempts.ts'
 
 export type Status = {
@@ -21,7 +22,7 @@ export type Status = {
   targets: TargetStatus[]
 }
 
-export type TargetStatus = {
+export type TargetStatus = SheddingReport & {
   target: string
   waiting: number
   queued: number
@@ -55,9 +56,11 @@ export async function readStatus(db: Db): Promise<Status> {
            dead_letters::int as "deadLetters",
            circuit, circuit_since as since, circuit_reason as reason, probe_at as "probeAt",
            paused, paused_by as by, pause_reason as "pauseReason", paused_until as until,
+           ${sheddingColumns},
            ${precision('open_estimated')} as "openCounts",
            ${precision('dead_letters_estimated')} as "deadLetterCounts"
       from orderwheel.target_health
+      left join orderwheel.shedding s using (target)
      order by target`.execute(db)
   const names = targets.rows.map((row) => row.target)
   const delivered = await deliveredLastMinute(db, names)

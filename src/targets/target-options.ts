@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 
-import { circuitDefaults, targetDefaults, type TargetOptions } from './target.ts'
+import { circuitDefaults, droppableDefaults, targetDefaults, type TargetOptions } from './target.ts'
 
 const priorities: TargetOptions['priority'][] = ['high', 'normal', 'low']
 
@@ -77,6 +77,21 @@ export const commonOptions = {
         'Whether an order that was cancelled before this target was called about it is never told to it.',
     }),
   ),
+  droppable: Type.Optional(
+    Type.Union(
+      [
+        Type.Boolean(),
+        Type.Object(
+          { maxOpen: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })) },
+          { additionalProperties: false },
+        ),
+      ],
+      {
+        description:
+          'Whether further deliveries are shed while too many are open: recorded, countable, replayable, and not told.',
+      },
+    ),
+  ),
   keepLettersDays: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -101,6 +116,12 @@ export function fillTargetOptions(options: CommonOptions): TargetOptions {
     idempotent: options.idempotent ?? targetDefaults.idempotent,
     retry: { ...targetDefaults.retry, ...options.retry },
     withdrawWhenCancelled: options.withdrawWhenCancelled ?? targetDefaults.withdrawWhenCancelled,
+    droppable: fillDroppable(options.droppable),
     keepLettersDays: options.keepLettersDays ?? targetDefaults.keepLettersDays,
   }
+}
+
+function fillDroppable(written: CommonOptions['droppable']): TargetOptions['droppable'] {
+  if (written === undefined || written === false) return null
+  return written === true ? droppableDefaults : { ...droppableDefaults, ...written }
 }

@@ -67,9 +67,14 @@ export type TargetOptions = {
   retry: RetrySchedule
   /** Whether an order that was cancelled before this target was first called about it is never told to it. */
   withdrawWhenCancelled: boolean
+  /** Beyond how many open deliveries further ones are shed: recorded, and not told. Null: everything is told. */
+  droppable: Droppable | null
   /** Days that a closed dead letter is kept, 1 … 36 500. Null: for ever. */
   keepLettersDays: number | null
 }
+
+/** Sheds from `maxOpen` open deliveries on, 1 … 100 000, until half as many are open. */
+export type Droppable = { maxOpen: number }
 
 /** At most `max` (1 … 1 000 000) in any `perSeconds` (0.1 … 86 400), however the period is laid. */
 export type Rate = { max: number; perSeconds: number }
@@ -109,6 +114,9 @@ export const circuitDefaults: CircuitOptions = {
   maxProbeAfterSeconds: 60,
 }
 
+/** Some megabytes of rows and a minute's work for most targets; counting them takes the relay milliseconds. */
+export const droppableDefaults: Droppable = { maxOpen: 10_000 }
+
 /** Right for a slow ERP: 8 s answers are normal, an outage of 24 hours is survived, the first retry is soon. */
 export const targetDefaults: TargetOptions = {
   after: [],
@@ -121,6 +129,7 @@ export const targetDefaults: TargetOptions = {
   // 5 s, 10 s, 20 s … then hourly: more than 24 hours in all.
   retry: { attempts: 35, delaySeconds: 5, maxDelaySeconds: 3_600 },
   withdrawWhenCancelled: false,
+  droppable: null,
   keepLettersDays: null,
 }
 

@@ -66,8 +66,8 @@ test('the status shows what is open for each target and how far behind the relay
 
   expect(code).toBe(0)
   expect(output).toMatch(/^Relay: 1 waiting, oldest \S+ \S+, 1 refused: see orderwheel.outbox$/m)
-  expect(output).toMatch(/^email +1 +0 +0 +0 +1 +\d+ days +0 +closed +-$/m)
-  expect(output).toMatch(/^stock +0 +0 +0 +0 +0 +- +1 +closed +-$/m)
+  expect(output).toMatch(/^email +1 +0 +0 +0 +1 +\d+ days +0 +0 +closed +-$/m)
+  expect(output).toMatch(/^stock +0 +0 +0 +0 +0 +- +1 +0 +closed +-$/m)
   const { relay, targets } = JSON.parse((await run(['status', '--json'])).output)
   expect(relay).toMatchObject({ waiting: 1, refused: 1 })
   expect(targets).toContainEqual(expect.objectContaining({ target: 'stock', deadLetters: 1 }))

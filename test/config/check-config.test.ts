@@ -6,7 +6,19 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { checkConfig } from '#config/check-config.ts'
-import { custom, defineConfig, email, env, http, receipt, webhook } from '#config/index.ts'
+import {
+  approved,
+  audit,
+  custom,
+  customPayment,
+  defineConfig,
+  email,
+  env,
+  http,
+  receipt,
+  webhook,
+  delivered,
+} from '#config/index.ts'
 import { circuitDefaults, targetDefaults } from '#targets/target.ts'
 
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -31,6 +43,46 @@ test('alerts go where the configuration says, nowhere without an address', () =>
   expect(wrong(url)).toEqual(["alerts: must be an object: { url: env('ALERT_URL') }"])
   expect(wrong({ url: env('ALERT_URL') })).toEqual([
     'alerts.url: the environment variable ALERT_URL is not set',
+  ])
+})
+
+test('a target that may miss something says from how many open deliveries on', () => {
+  const droppable = (option: unknown) =>
+    check({ targets: { analytics: http({ url, droppable: option } as never) }, routes: {} }, {})
+      .targets[0]?.droppable
+  expect(droppable(true)).toEqual({ maxOpen: 10_000 })
+  expect(droppable({ maxOpen: 5 })).toEqual({ maxOpen: 5 })
+  expect(droppable({})).toEqual({ maxOpen: 10_000 })
+  expect(droppable(false)).toBeNull()
+  expect(droppable(undefined)).toBeNull()
+})
+
+test('nothing that others need may be missed', () => {
+  const seller = { name: 'Shop', lines: [] }
+  const definition = {
+    targets: {
+      erp: http({ url, droppable: true }),
+      mail: email({ ...mail, after: ['erp'] }),
+      receipt: receipt({ seller, droppable: true }),
+      audit: audit({ droppable: { maxOpen: 5 } }),
+      crm: http({ url, droppable: false }),
+      shipping: http({ url, droppable: true, after: ['crm'] }),
+      analytics: http({ url, droppable: { maxOpen: 0 } }),
+    },
+    payment: customPayment(async () => approved('1'), {
+      mode: 'authorise',
+      capture: async () => delivered(),
+      captureAfter: ['shipping'],
+    }),
+    routes: { 'order.placed': ['erp', 'mail', 'crm', 'shipping'] },
+  }
+  const leftOut = 'is for what may be missed, and'
+  expect(mistakesOf(definition).filter((mistake) => mistake.includes('droppable'))).toEqual([
+    'targets.analytics.droppable.maxOpen: must be at least 1',
+    `targets.erp.droppable: ${leftOut} mail waits for it: leave it out, or take erp out of the after of mail`,
+    `targets.receipt.droppable: ${leftOut} buyers ask for their receipts: leave it out`,
+    `targets.audit.droppable: ${leftOut} a record with gaps proves nothing: leave it out`,
+    `targets.shipping.droppable: ${leftOut} payment waits for it: leave it out, or take shipping out of payment.captureAfter`,
   ])
 })
 

@@ -16,6 +16,7 @@ test('what was left out is shown with its default', () => {
     circuit:
       'failuresInARow 5, failureRate 0.5, minimumCalls 20, windowSeconds 30, probeAfterSeconds 5, maxProbeAfterSeconds 60',
     priority: 'normal',
+    droppable: 'no',
     idempotent: 'true',
     withdrawWhenCancelled: 'false',
     keepLettersDays: 'for ever',

@@ -150,6 +150,7 @@ test('a later message relayed while the earlier one is being settled is not forg
       target: 'erp',
       after: [],
       withdrawn: false,
+      shed: false,
     }))
     expect(await addDeliveries(tx, added)).toMatchObject([{ state: 'waiting' }])
     const settling = settleDeliveries(deps, 'erp', [

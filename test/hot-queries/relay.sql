@@ -36,6 +36,6 @@ returning d.order_id, d.target;
 
 insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited, settled_at)
 select "messageId", target, position, "orderId", state, after, awaited,
-       case when state = 'cancelled' then now() end
+       case when state in ('cancelled', 'shed') then now() end
   from json_to_recordset($1::json)
     as d("messageId" uuid, target text, position bigint, "orderId" uuid, state text, after text[], awaited boolean);

@@ -95,7 +95,13 @@ test('a repair waits for a relay that is giving the cancellation its job', async
     const deliveries = taken.map(({ id, ...message }) => ({ messageId: id, ...message }))
     await addDeliveries(
       tx,
-      deliveries.map((delivery) => ({ ...delivery, target: 'erp', after: [], withdrawn: false })),
+      deliveries.map((delivery) => ({
+        ...delivery,
+        target: 'erp',
+        after: [],
+        withdrawn: false,
+        shed: false,
+      })),
     )
     repairing = repair()
     await eventually(async () => {

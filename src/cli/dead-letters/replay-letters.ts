@@ -6,12 +6,7 @@ import { withQueues } from '#cli/with-queues.ts'
 import type { Tx } from '#database/open-database.ts'
 import { previewReplay } from '#dead-letters/preview-replay.ts'
 import { type ItemsWanted, readItems, type ReplayReport } from '#dead-letters/read-replays.ts'
-import {
-  announceReplay,
-  mostItems,
-  type Requested,
-  requestReplay,
-} from '#dead-letters/request-replay.ts'
+import { announceReplay, type Requested, requestReplay } from '#dead-letters/request-replay.ts'
 import type { ReplayAction } from '#dead-letters/take-replay.ts'
 
 import { describePreview } from './describe-preview.ts'
@@ -74,7 +69,7 @@ function describeNothing(requested: Exclude<Requested, { kind: 'requested' }>): 
         requested.why ?? 'No open dead letter is meant by that: see orderwheel dead-letters list.'
       )
     case 'too-many':
-      return `More than ${mostItems} dead letters are too many for one list: narrow it, with --until say.`
+      return `More than ${requested.most} dead letters are too many for one list: narrow it, with --until say.`
     default:
       return requested satisfies never
   }

@@ -23,9 +23,10 @@ export function describeRest(delivery: DeliveryReport, subject: Subject, calling
       return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(subject, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
     case 'uncertain':
       return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(subject, delivery.target, 'mark-delivered')} or ${command(subject, delivery.target, 'try-again')}`
+    case 'shed':
+      return `was shed: so much was open for ${delivery.target} that it was not told of this. To tell it all the same: orderwheel dead-letters replay --shed --target ${delivery.target}${orderOption(subject)}`
     case 'active':
     case 'delivered':
-    case 'shed':
     case 'skipped':
     case 'cancelled':
       return ''
@@ -36,6 +37,12 @@ export function describeRest(delivery: DeliveryReport, subject: Subject, calling
 
 function idOf({ deadLetterId }: DeliveryReport): string {
   return deadLetterId === null ? '' : ` (${deadLetterId})`
+}
+
+/** Narrows to an order; a message about none is found by its target. */
+function orderOption({ command }: Subject): string {
+  const [, order] = /^orderwheel order (\S+)$/.exec(command) ?? []
+  return order === undefined ? '' : ` --order ${order}`
 }
 
 function describeInTheWay(

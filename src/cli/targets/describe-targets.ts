@@ -9,7 +9,17 @@ import { describeCircuit, describePause } from './describe-calling.ts'
 /** A table of targets, and below it why one of them is not called as usual. `now` is the database's time. */
 export function describeTargets(targets: readonly TargetLimits[], now: Date): string {
   if (targets.length === 0) return 'No targets yet: no worker or relay has started.'
-  const head = ['target', 'kind', 'priority', 'in use', 'concurrency', 'rate', 'circuit', 'paused']
+  const head = [
+    'target',
+    'kind',
+    'priority',
+    'in use',
+    'concurrency',
+    'rate',
+    'circuit',
+    'paused',
+    'shed',
+  ]
   const rows = targets.map((target) => [
     target.target,
     target.kind,
@@ -19,6 +29,7 @@ export function describeTargets(targets: readonly TargetLimits[], now: Date): st
     describeRateOf(target),
     describeCircuit(target.circuit, now),
     describePause(target.paused, now),
+    target.maxOpen === null && target.shed === 0 ? '-' : target.shed,
   ])
   const reasons = targets.flatMap(describeReasons)
   return [formatTable([head, ...rows]), ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n')
@@ -33,8 +44,12 @@ function describeRateOf({ rate, rateSet, configured }: TargetLimits): string {
   return rateSet ? `${words} (default ${describeRate(configured.rate)})` : words
 }
 
-function describeReasons({ target, circuit, paused }: TargetLimits): string[] {
+function describeReasons({ target, circuit, paused, shedsSince, maxOpen }: TargetLimits): string[] {
   const lines = []
+  if (shedsSince)
+    lines.push(
+      `${target}: sheds since ${formatTime(shedsSince)}: ${maxOpen ?? 'too many'} deliveries were open; further ones are not told until half as many are`,
+    )
   if (circuit.state !== 'closed') {
     const probe = circuit.probeAt ? `, next probe ${formatTime(circuit.probeAt)}` : ''
     lines.push(

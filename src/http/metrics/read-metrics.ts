@@ -44,6 +44,17 @@ export async function readMetrics(
       'Dead letters nobody has decided on.',
       perTarget(({ deadLetters }) => deadLetters),
     ),
+    {
+      name: 'orderwheel_deliveries_shed_total',
+      type: 'counter',
+      help: 'Deliveries of a droppable target that were shed.',
+      samples: perTarget(({ shed }) => shed),
+    },
+    gauge(
+      'target_sheds',
+      '1: so much is open for it that further deliveries are shed.',
+      perTarget(({ shedsSince }) => Number(shedsSince !== null)),
+    ),
     gauge(
       'target_delivered_last_minute',
       'Deliveries made in the last minute.',

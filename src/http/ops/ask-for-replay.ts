@@ -1,7 +1,7 @@
 import type { Tx } from '#database/open-database.ts'
 import type { LetterFilter } from '#dead-letters/letter-filter.ts'
 import { readReplay } from '#dead-letters/read-replays.ts'
-import { mostItems, type ReplayRequest, requestReplay } from '#dead-letters/request-replay.ts'
+import { type ReplayRequest, requestReplay } from '#dead-letters/request-replay.ts'
 import type { Answer } from '#http/answer-once.ts'
 import { readTimes } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
@@ -28,7 +28,7 @@ export async function askForReplay(
       })
     case 'too-many':
       throw new HttpProblem('too-many-dead-letters', {
-        detail: `One list takes ${mostItems}: narrow it, with until say.`,
+        detail: `One list takes ${requested.most}: narrow it, with until say.`,
       })
     default:
       return requested satisfies never

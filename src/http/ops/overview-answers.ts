@@ -29,6 +29,16 @@ const backlog = {
   deadLetterCounts: precision,
   circuit,
   paused: orNull('object'),
+  shed: Type.Integer({ description: 'Deliveries that were ever shed.' }),
+  shedsSince: Type.Unsafe<unknown>({
+    type: ['string', 'null'],
+    format: 'date-time',
+    description: 'Since when further deliveries are shed; null: they are told.',
+  }),
+  maxOpen: Type.Unsafe<unknown>({
+    type: ['integer', 'null'],
+    description: 'From how many open deliveries on they are; null: never.',
+  }),
 }
 
 const Overview = Type.Object(

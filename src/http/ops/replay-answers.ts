@@ -18,6 +18,20 @@ export const LetterFilterBody = Type.Object(
   { additionalProperties: false, minProperties: 1 },
 )
 
+/** And those that were shed, which have no letters yet. */
+export const ReplayFilterBody = Type.Object(
+  {
+    ...LetterFilterBody.properties,
+    shed: Type.Optional(
+      Type.Literal(true, {
+        description:
+          'What droppable targets were not told because too much was open for them; with target, since, until and orderId only. Without since: of the last 30 days.',
+      }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+
 const Replay = Type.Object(
   {
     id: uuid,

@@ -4,9 +4,11 @@ import { Type } from 'typebox'
 
 import type { Db } from '#database/open-database.ts'
 import { changeReplay, type ReplayChange } from '#dead-letters/change-replay.ts'
+import type { LetterFilter } from '#dead-letters/letter-filter.ts'
 import { previewReplay } from '#dead-letters/preview-replay.ts'
 import { listReplays, readItems, readReplay } from '#dead-letters/read-replays.ts'
 import { announceReplay, replayRates } from '#dead-letters/request-replay.ts'
+import type { ReplayAction } from '#dead-letters/take-replay.ts'
 import { answerOnce } from '#http/answer-once.ts'
 import type { createAuthenticator } from '#http/authenticate.ts'
 import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-answers.ts'
@@ -15,7 +17,7 @@ import { HttpProblem } from '#http/http-problem.ts'
 import { tidyReason, requireReason } from '#http/tidy-reason.ts'
 
 import { askForReplay, readFilter } from './ask-for-replay.ts'
-import { LetterFilterBody, replayAnswer } from './replay-answers.ts'
+import { replayAnswer, ReplayFilterBody } from './replay-answers.ts'
 
 export type OpsRoutes = { db: Db; requires: ReturnType<typeof createAuthenticator> }
 
@@ -38,6 +40,7 @@ export function addOpsReplaysRoutes(app: FastifyInstance, { db, requires }: OpsR
         throw new HttpProblem('invalid-body', {
           errors: [{ pointer: '/filter', detail: 'is required, or else "all": true' }],
         })
+      refuseOfLetters(filter, action)
       if (dryRun) return previewReplay(db, filter)
       const who = request.apiKey?.name ?? ''
       const given = request.body.reason
@@ -106,6 +109,20 @@ export function addOpsReplaysRoutes(app: FastifyInstance, { db, requires }: OpsR
   })
 }
 
+function refuseOfLetters(filter: LetterFilter, action: ReplayAction): void {
+  if (!filter.shed) return
+  const [wrong] = Object.keys(filter).filter((name) => ['ids', 'groupId', 'error'].includes(name))
+  const errors = [
+    ...(wrong === undefined
+      ? []
+      : [{ pointer: `/filter/${wrong}`, detail: 'is not taken beside shed' }]),
+    ...(action === 'replay'
+      ? []
+      : [{ pointer: '/filter/shed', detail: 'is for replays: it was discarded already' }]),
+  ]
+  if (errors.length > 0) throw new HttpProblem('invalid-body', { errors })
+}
+
 type Asked = { id: string; change: ReplayChange; who: string; reason: string | undefined }
 
 async function change(db: Db, { reason, ...asked }: Asked) {
@@ -160,7 +177,7 @@ const postSchema = {
   body: Type.Object(
     {
       action: Type.Optional(Type.Unsafe<'replay' | 'discard'>({ enum: ['replay', 'discard'] })),
-      filter: Type.Optional(LetterFilterBody),
+      filter: Type.Optional(ReplayFilterBody),
       all: Type.Optional(Type.Literal(true)),
       ratePerSecond: Type.Optional(ratePerSecond),
       reason: Type.Optional(reason),
