@@ -16,7 +16,9 @@ export type HttpLimits = StreamLimits & {
 export type StreamLimits = {
   /** Listeners of one api process: a connection and some 35 KB each (measured). */
   maxListeners: number
-  /** Of one order: a page left open in many windows, or somebody who means harm. */
+  /** How many of those may have no key: whoever has a link cannot shut out the storefronts. */
+  maxBuyers: number
+  /** Of one order, with a key and as many without: a page left open in many windows, or somebody who means harm. */
   maxListenersPerOrder: number
   /** How often a silent stream says that it is there; proxies close what is silent for 30 to 60 s. */
   beatSeconds: number
@@ -33,6 +35,7 @@ export const httpLimits: HttpLimits = {
   // Platforms kill a process 15 s after they ask it to stop.
   closeTimeoutSeconds: 8,
   maxListeners: 5_000,
+  maxBuyers: 4_000,
   maxListenersPerOrder: 50,
   beatSeconds: 15,
   maxStreamSeconds: 900,

@@ -13,7 +13,7 @@ export type OrderWatch = {
 }
 
 export type Watcher = {
-  /** Rejects when the database cannot be asked. */
+  /** Rejects when the database cannot be asked. Also undefined: it left before. */
   first: Promise<WatchedOrder | undefined>
   /** Calls `changed` soon, whether it did or not. */
   again: () => void
@@ -69,6 +69,8 @@ export function watchOrders({ db, log, everyMs = 1_000 }: WatchOptions): OrderWa
         wanted.get(orderId)?.delete(listener)
         order.listeners.delete(listener)
         if (order.listeners.size === 0 && watched.get(orderId) === order) watched.delete(orderId)
+        listener.first?.resolve(undefined)
+        listener.first = undefined
       },
     }
   }

@@ -3,9 +3,13 @@ import type { StreamLimits } from '#http/limits.ts'
 
 import type { EventStream } from './event-stream.ts'
 
+/** A buyer has nothing but a link; a storefront has a key. */
+export type ListenerKind = 'buyer' | 'storefront'
+
 /** The event streams of this process: counted, kept alive, and ended with it. */
 export function createEventStreams({
   maxListeners,
+  maxBuyers,
   maxListenersPerOrder,
   beatSeconds,
   maxStreamSeconds,
@@ -13,6 +17,7 @@ export function createEventStreams({
   const open = new Map<EventStream, { endsAt: number }>()
   const places = new Map<string, number>()
   let taken = 0
+  let takenByBuyers = 0
 
   const beating = setInterval(() => {
     const now = performance.now()
@@ -23,17 +28,25 @@ export function createEventStreams({
   }, beatSeconds * 1_000).unref()
 
   return {
-    /** Takes a place for a listener, or throws `too-many-listeners`. Answers what gives it back. */
-    takePlace(orderId: string): () => void {
-      const ofOrder = places.get(orderId) ?? 0
-      if (taken >= maxListeners || ofOrder >= maxListenersPerOrder) throw tooMany()
+    /**
+     * Takes a place for a listener, or throws `too-many-listeners`. Answers what gives it back, once. However many
+     * buyers there are, of an order or of all, they leave the places of storefronts alone.
+     */
+    takePlace(orderId: string, kind: ListenerKind): () => void {
+      const buyers = kind === 'buyer' ? 1 : 0
+      const key = `${kind} ${orderId}`
+      const ofOrder = places.get(key) ?? 0
+      const isFull = taken >= maxListeners || takenByBuyers + buyers > maxBuyers
+      if (isFull || ofOrder >= maxListenersPerOrder) throw tooMany()
       taken += 1
-      places.set(orderId, ofOrder + 1)
+      takenByBuyers += buyers
+      places.set(key, ofOrder + 1)
       return () => {
         taken -= 1
-        const left = (places.get(orderId) ?? 1) - 1
-        if (left === 0) places.delete(orderId)
-        else places.set(orderId, left)
+        takenByBuyers -= buyers
+        const left = (places.get(key) ?? 1) - 1
+        if (left === 0) places.delete(key)
+        else places.set(key, left)
       }
     },
     add(stream: EventStream) {

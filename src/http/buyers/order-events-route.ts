@@ -45,6 +45,7 @@ export function addOrderEventsRoute(
         streams,
         reply,
         orderId,
+        listener: 'storefront',
         resumes: told.state !== undefined,
         eventsOf: (order) => eventsOf(order, told),
         isOver: (order) => isOver(order, told.state),

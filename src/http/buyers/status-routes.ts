@@ -66,6 +66,7 @@ export function addStatusRoutes(
         streams,
         reply,
         orderId,
+        listener: 'buyer',
         resumes: told.id !== '',
         eventsOf: (order) => eventsOf(order, told),
         isOver: (order) => buyerStory(order).isOver,
