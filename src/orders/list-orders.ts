@@ -21,7 +21,7 @@ export type OrderSearch = OrderFilter & {
 }
 
 /**
- * A page of orders, the newest first. Takes a second at most, whatever is asked for: with an address or a state it
+ * A page of orders, the newest first. Takes a second or two at most, whatever is asked for: with an address or a state it
  * looks at some thousand orders, and says where to go on.
  */
 export async function listOrders(db: Db, search: OrderSearch): Promise<OrderPage> {
@@ -35,6 +35,7 @@ export async function listOrders(db: Db, search: OrderSearch): Promise<OrderPage
     const step = await nextOrders(db, {
       filter,
       watermark,
+      needsPerson: state === 'needs-attention',
       below,
       limit: state === undefined ? limit + 1 : summariesAtATime,
     })
@@ -42,7 +43,7 @@ export async function listOrders(db: Db, search: OrderSearch): Promise<OrderPage
     found.push(...summaries.filter((one) => state === undefined || one.state === state))
     looked += step.looked
     below = step.goOn
-  } while (found.length <= limit && below !== null && looked < mostLookedAt)
+  } while (found.length <= limit && below !== null && looked < mostLookedAt(state))
   const orders = found.slice(0, limit)
   return { orders, next: found.length > limit ? (orders.at(-1)?.id ?? null) : below }
 }
@@ -59,6 +60,7 @@ async function readWatermark(db: Db): Promise<string | null> {
   return rows[0]?.watermark ?? null
 }
 
-// Some hundredths of a second's worth, and half a second's.
+// Some hundredths of a second's worth, and half a second's. Those that need a person are told apart before they are read.
 const summariesAtATime = 500
-const mostLookedAt = 5_000
+const mostLookedAt = (state: OrderState | undefined) =>
+  state === 'needs-attention' ? 20_000 : 5_000

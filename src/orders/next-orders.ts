@@ -24,21 +24,27 @@ export type NextOrders = {
   goOn: string | null
 }
 
-/** What is looked at in one go for an address: half a second's worth, and more when it has to be read from disk. */
+/** What is looked at in one go for an address, or for what needs a person: half a second's worth, and more when it has to be read from disk. */
 const ordersAtATime = 20_000
+
+type Wanted = {
+  filter: OrderFilter
+  watermark: string | null
+  /** Only those that wait for a decision. */
+  needsPerson: boolean
+  below: string | null
+  limit: number
+}
 
 /**
  * The next orders that are meant, below an id. With a verification's `watermark` only those that may not be done, which
- * are the orders that the next one looks at, and those in the outbox. With an address, of the next 20 000.
+ * are the orders that the next one looks at, and those in the outbox. With an address or `needsPerson`, of the next 20 000.
  */
-export async function nextOrders(
-  db: Db,
-  wanted: { filter: OrderFilter; watermark: string | null; below: string | null; limit: number },
-): Promise<NextOrders> {
-  const { filter, watermark, limit } = wanted
+export async function nextOrders(db: Db, wanted: Wanted): Promise<NextOrders> {
+  const { filter, watermark, needsPerson, limit } = wanted
   const { order, email } = filter
-  const most = email === undefined ? limit : ordersAtATime
-  const isMeant = email === undefined ? sql`true` : hasEmail(email)
+  const most = email === undefined && !needsPerson ? limit : ordersAtATime
+  const isMeant = sql`${email === undefined ? sql`true` : hasEmail(email)} and ${needsPerson ? waitsForPerson : sql`true`}`
   // What may be open and has no order any more is looked at as well: there may be more behind it.
   const source = watermark
     ? sql`(${mayBeOpen(wanted, watermark, most)}) c(id) left join orderwheel.orders o on o.id = c.id`
@@ -57,6 +63,12 @@ export async function nextOrders(
   if (ids.length === limit) return { ids, looked, goOn: ids.at(-1) ?? null }
   return { ids, looked, goOn: looked === most ? last : null }
 }
+
+// As orderState has it.
+const waitsForPerson = sql`(
+  exists (select from orderwheel.deliveries d
+           where d.order_id = o.id and d.state in ('dead', 'uncertain'))
+  or exists (select from orderwheel.outbox m where m.order_id = o.id and m.refusals > 0))`
 
 function isIt(order: string): RawBuilder<boolean> {
   return isUuid(order)

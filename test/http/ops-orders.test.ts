@@ -158,6 +158,18 @@ test('an address is looked for among so many orders at a time, and the answer sa
   expect(idsOf(await find(`email=ada@example.com&after=${first.next}`))).toEqual([id])
 })
 
+test('an order that needs a person is found behind thousands that do not', async () => {
+  const { orderId } = await placeOrderMonthsAgo(api.db, 1)
+  refused.add(orderId)
+  await workAll()
+  await sql`
+    insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document)
+    select 'MANY-' || n, uuidv7(), 'MANY-' || n, sha256(''), '{}' from generate_series(1, 10000) n`.execute(
+    api.db,
+  )
+  expect(idsOf(await find('state=needs-attention'))).toEqual([orderId])
+})
+
 test.each([
   'limit=0',
   'limit=501',
