@@ -45,8 +45,7 @@ export async function followOrder(follow: Follow): Promise<void> {
     giveBack()
     if (stream) streams.remove(stream)
   }
-  // Before anything is waited for, or nobody hears it. The connection's: a response that waits behind another one of
-  // its connection never says that it is closed.
+  // Before anything is waited for: a connection says only once that it is closed.
   socket.once('close', leave)
   try {
     const order = await watcher.first
