@@ -1,6 +1,6 @@
-import { isOver, orderChanges } from './order-changes.ts'
+import { orderChanges } from './order-changes.ts'
 import type { OrderState } from './order-state.ts'
-import type { WatchedOrder } from './read-watched.ts'
+import type { WatchedMessage, WatchedOrder } from './read-watched.ts'
 import { nothingTold } from './told-progress.ts'
 
 /** What a buyer is told of an order's state: not whose fault it is, nor that a person has to look at it. */
@@ -21,17 +21,31 @@ export type BuyerStory = {
 
 export type BuyerStep = { state: BuyerState; at: string }
 
-/** An order's story in a buyer's words, from the beginning. */
+/**
+ * An order's story in a buyer's words, from the beginning. Nothing follows a cancellation, whatever a person still has to
+ * look at; and nothing else follows a confirmation, whatever an application goes on to tell of the order.
+ */
 export function buyerStory(order: WatchedOrder): BuyerStory {
   const told = nothingTold()
   const steps: BuyerStep[] = []
+  const cancellation = order.messages.find(({ kind }) => kind === 'order.cancelled')
   for (const change of orderChanges(order, told)) {
-    if (change.event !== 'order') continue
+    if (cancellation && told.messages.has(cancellation.key)) break
+    const last = steps.at(-1)?.state
+    if (change.event !== 'order' || last === 'confirmed') continue
     const state = buyerStates[change.state]
-    if (steps.at(-1)?.state !== state) steps.push({ state, at: change.at })
+    if (last !== state) steps.push({ state, at: change.at })
   }
+  if (cancellation) steps.push({ state: 'cancelled', at: laterOf(cancellation, steps.at(-1)) })
   const [first = { state: 'received', at: order.receivedAt }, ...rest] = steps
-  return { steps: [first, ...rest], isOver: isOver(order, told.state) }
+  return { steps: [first, ...rest], isOver: lastStates.has((rest.at(-1) ?? first).state) }
+}
+
+const lastStates: ReadonlySet<BuyerState> = new Set(['payment-declined', 'confirmed', 'cancelled'])
+
+function laterOf({ createdAt }: WatchedMessage, last: BuyerStep | undefined): string {
+  const at = new Date(createdAt).toISOString()
+  return last && last.at > at ? last.at : at
 }
 
 const buyerStates: Record<OrderState, BuyerState> = {

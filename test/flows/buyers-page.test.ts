@@ -11,7 +11,7 @@ import { giveUp } from '#targets/outcome.ts'
 
 import { newOrder, send, startTestApi, type TestApi } from '../http/test-api.ts'
 import { eventually } from '../support/eventually.ts'
-import { listenToEvents } from '../support/listen-to-events.ts'
+import { type Listener, listenToEvents } from '../support/listen-to-events.ts'
 import { findBrowser, openInBrowser } from '../support/start-browser.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 
@@ -165,6 +165,38 @@ test('a buyer is told each state once, and goes on where they were', async () =>
   expect((await show(link)).text).not.toMatch(/<script|http-equiv/)
 })
 
+test('a buyer who cancelled reads so, though a target has to be looked at by a person', async () => {
+  refuses = true
+  const { id, link } = await place(newOrder())
+  await tellAll()
+  const live = await listenToEvents(`${api.url}${link}/events`)
+  await eventually(() => live.events.length === 2)
+  await cancel(id)
+  await live.ended
+  expect(textsOf(live)).toEqual(['Eingegangen', 'In Bearbeitung', 'Storniert'])
+  await tellAll()
+  expect((await api.get(`/orders/${id}`)).body).toMatchObject({ state: 'needs-attention' })
+  expect((await show(link)).text).toContain('Storniert</h1>')
+  expect((await listenToEvents(`${api.url}${link}/events?after=2-cancelled`)).status).toBe(204)
+})
+
+test('what was confirmed stays so whatever else is told, until the order is cancelled', async () => {
+  const { id, link } = await place(newOrder())
+  await tellAll()
+  expect((await show(link)).text).toContain('Bestätigt</h1>')
+  refuses = true
+  const tell = `insert into orderwheel.outbox (order_id, kind) values ($1, 'order.placed')`
+  await shop.pool.query(tell, [id])
+  expect((await show(link)).text).toContain('Bestätigt</h1>')
+  await tellAll()
+  expect((await api.get(`/orders/${id}`)).body).toMatchObject({ state: 'needs-attention' })
+  expect((await show(link)).text).toContain('Bestätigt</h1>')
+  await cancel(id)
+  const whole = await listenToEvents(`${api.url}${link}/events`)
+  await whole.ended
+  expect(textsOf(whole)).toEqual(['Eingegangen', 'In Bearbeitung', 'Bestätigt', 'Storniert'])
+})
+
 test('what an order is called can do nothing to the page', () => {
   const number = `</title><script>alert(1)</script>"'><img src=x onerror=alert(1)>&`
   const steps = [{ state: 'received', at: '2026-11-23T10:00:00.000Z' }] as const
@@ -215,4 +247,21 @@ async function place(order: ReturnType<typeof newOrder>) {
 
 function show(link: string, headers: Record<string, string> = {}) {
   return send(`${api.url}${link}`, { headers })
+}
+
+async function tellAll() {
+  await shop.relay()
+  const worker = shop.startWorker()
+  await worker.drained(AbortSignal.timeout(30_000))
+  await worker.stop()
+}
+
+async function cancel(orderId: string) {
+  const headers = { authorization: `Bearer ${api.key}` }
+  const url = `${api.url}/orders/${orderId}/cancellation`
+  expect((await send(url, { method: 'POST', headers })).status).toBe(202)
+}
+
+function textsOf({ events }: Listener) {
+  return events.flatMap(({ data: { text } }) => text ?? [])
 }
