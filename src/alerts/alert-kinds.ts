@@ -9,6 +9,7 @@ export const alertKinds = [
   'partitions',
   'payments',
   'shedding',
+  'intake',
 ] as const
 
 export type AlertKind = (typeof alertKinds)[number]

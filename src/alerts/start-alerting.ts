@@ -1,6 +1,7 @@
 import type { Log } from '#base/log.ts'
 import { repeatPass } from '#base/repeat-pass.ts'
 import type { Db } from '#database/open-database.ts'
+import type { IntakeLimits } from '#messages/intake-limits.ts'
 
 import { type AlertKind, alertKinds } from './alert-kinds.ts'
 import { type AlertAddress, hasUntold, tellAlerts } from './tell-alerts.ts'
@@ -14,6 +15,8 @@ export type AlertingOptions = {
   address: AlertAddress | null
   /** Whether this environment delivers from this database. Asked at each look, and before anybody is told. */
   delivering: () => Promise<Delivering>
+  /** Of the configuration: from when on orders are refused. */
+  intake?: IntakeLimits
   /** Default 60. */
   watchSeconds?: number
   /** Default 10. */
@@ -27,7 +30,7 @@ export function startAlerting(options: AlertingOptions): { stop(): Promise<void>
     log.warn({ err: error }, 'alerts cannot be looked after, trying again')
   const watch = async () => {
     await watchOwner(db, await delivering())
-    await watchShop(db)
+    await watchShop(db, options.intake)
   }
   const watching = repeatPass(watch, { everyMs: watchSeconds * 1_000, onError })
   const tell = async (to: AlertAddress) => {

@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
+import { oldestDueSeconds, waitingMessages } from '#database/outbox-backlog.ts'
+import { intakeDefaults, type IntakeLimits, resumesAt } from '#messages/intake-limits.ts'
 
 import { sayShed } from '#messages/say-shed.ts'
 
@@ -10,13 +12,22 @@ import { raiseAlert } from './raise-alert.ts'
 import { resolveAlert } from './resolve-alert.ts'
 
 /** One look at what nobody else raises an alert about; ends those that are over. Writes only what changes. */
-export async function watchShop(db: Db): Promise<void> {
-  for (const { kind, subject, text, open } of await look(db)) {
+export async function watchShop(db: Db, intake: IntakeLimits = intakeDefaults): Promise<void> {
+  for (const { kind, subject, text, open } of await look(db, intake)) {
     if (text !== null && text !== open) await raiseAlert(db, { kind, subject, text })
     // Only a verification that works ends what says that none does.
     const isEnded = kind !== 'verify.failed' || subject === 'full'
     if (text === null && open !== null && isEnded) await resolveAlert(db, { kind, subject })
   }
+}
+
+// As the api says it, which begins at the limit and ends somewhat below.
+function isFull({ maxWaiting, maxAgeSeconds }: IntakeLimits) {
+  const enough = Math.floor(maxWaiting * resumesAt)
+  const isLong = sql`${waitingMessages({ enough, most: maxWaiting + 1 })} > ${maxWaiting}::int`
+  return maxAgeSeconds === null
+    ? isLong
+    : sql`(${isLong} or coalesce(${oldestDueSeconds}, 0) > ${maxAgeSeconds}::int)`
 }
 
 type Seen = {
@@ -33,7 +44,7 @@ type Seen = {
 //
 // That somebody tries to verify says nothing: a pass may fail each time. One that goes on for long, as when a person
 // verifies everything, is waited for; the first one of all, which nothing else can go before, for 2 days.
-async function look(db: Db): Promise<Seen[]> {
+async function look(db: Db, intake: IntakeLimits): Promise<Seen[]> {
   const { rows } = await sql<Seen>`
     with verified as (
       select s.*, coalesce(last.finished_at, since) as verified_at
@@ -62,6 +73,10 @@ async function look(db: Db): Promise<Seen[]> {
                                     where e.order_id = o.order_id and e.position < o.position and e.try_after is not null)
                  order by position limit 1) b
          where b.created_at < now() - interval '5 minutes')
+      union all
+      select 'intake', '',
+             case when ${isFull(intake)} then
+               'Orders and messages are refused (429): more wait to be relayed than "intake" of the configuration takes. "orderwheel doctor" says whether the outbox moves.' end
       union all
       select 'payments', '', (
         select 'It is not known whether ' || case when count(*) = 1 then 'an order was' else count(*) || ' orders were' end

@@ -1,4 +1,5 @@
 import { OrderwheelError } from '#base/errors.ts'
+import type { IntakeLimits } from '#messages/intake-limits.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
 import { reportRequested, reportRequestKind } from '#messages/report-request.ts'
@@ -10,6 +11,7 @@ import { targetKinds } from '#targets/target-kinds.ts'
 import type { Target } from '#targets/target.ts'
 
 import { checkAlerts } from './check-alerts.ts'
+import { fillIntake, findIntakeMistakes } from './check-intake.ts'
 import { checkMessages } from './check-messages.ts'
 import { checkPayment } from './check-payment.ts'
 import { fillRetention, findRetentionMistakes } from './check-retention.ts'
@@ -33,6 +35,8 @@ export type Config = {
   /** Kinds of message that the file declares, and the one that asks for a report. */
   kinds: OwnKinds
   retention: ReturnType<typeof fillRetention>
+  /** From when on no further orders and messages are taken. */
+  intake: IntakeLimits
   /** Where alerts are told; null: nowhere. */
   alerts: { url: string } | null
   /** Charges orders that come with a token; null: such orders are refused. */
@@ -74,6 +78,7 @@ export function checkConfig(
     ...(isObject(definition['targets']) ? [] : [targetsMissing]),
     ...checked.flatMap((target) => target.mistakes),
     ...findRetentionMistakes(definition['retention']),
+    ...findIntakeMistakes(definition['intake']),
     ...kindMistakes,
     ...findRouteMistakes(writtenRoutes, names, Object.keys(membersOf(definition['messages']))),
     ...findAfterMistakes(waits, isObject(routes) ? routes : {}).filter(
@@ -102,6 +107,7 @@ export function checkConfig(
     routes: routeReports(routes as Routes),
     kinds: new Map([...kinds, [reportRequested, reportRequestKind()]]),
     retention: fillRetention(definition['retention']),
+    intake: fillIntake(definition['intake']),
     alerts,
   }
 }
@@ -109,7 +115,7 @@ export function checkConfig(
 const howToSet =
   'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
 
-const settings = ['targets', 'messages', 'routes', 'payment', 'retention', 'alerts']
+const settings = ['targets', 'messages', 'routes', 'payment', 'retention', 'intake', 'alerts']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }
 
 function findUnknownSettings(definition: object): Mistake[] {

@@ -2,6 +2,7 @@ import type { MessageKind } from '#messages/message-kinds.ts'
 import type { PaymentDefinition } from '#targets/payment/payment-gateway.ts'
 import type { EnvironmentReference, TargetDefinition } from '#targets/target-kind.ts'
 
+import type { IntakeOptions } from './check-intake.ts'
 import type { MessageDefinition } from './check-messages.ts'
 import type { RetentionOptions } from './check-retention.ts'
 
@@ -14,6 +15,8 @@ export type ConfigDefinition<Name extends string = string, Own extends string = 
   /** Charges orders that come with a `payment.token`, while the buyer waits. */
   payment?: PaymentDefinition
   retention?: RetentionOptions
+  /** From how large a backlog on `POST /orders` and `POST /messages` answer 429. */
+  intake?: IntakeOptions
   /** Where alerts are told; nowhere when it is left out. */
   alerts?: AlertsDefinition
 }

@@ -3,6 +3,7 @@ import type pg from 'pg'
 
 import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
+import type { IntakeLimits } from '#messages/intake-limits.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -19,6 +20,8 @@ export type Patient = {
   deployment: Deployment
   targets: readonly ExaminedTarget[]
   routes: Routes
+  /** From when on orders and messages are refused. */
+  intake: IntakeLimits
   /** Why there is no configuration: then what can be said without is. */
   unconfigured?: string
   /** What lasts for less is no finding. */

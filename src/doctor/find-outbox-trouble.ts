@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 
 import { printable } from '#base/printable.ts'
 
+import { isOver, readBacklog } from '#outbox/read-backlog.ts'
+
 import { sayAge } from './say-age.ts'
 import type { Examination, Patient } from './examination.ts'
 import type { Finding } from './finding.ts'
@@ -9,7 +11,13 @@ import type { Finding } from './finding.ts'
 export const outboxTrouble: Examination = {
   subject: 'the outbox, and whether it moves',
   async examine(patient) {
-    return { findings: [...(await findStopped(patient)), ...(await findRefused(patient))] }
+    return {
+      findings: [
+        ...(await findStopped(patient)),
+        ...(await findFull(patient)),
+        ...(await findRefused(patient)),
+      ],
+    }
   },
 }
 
@@ -46,6 +54,24 @@ async function findStopped({ db, patienceSeconds }: Patient): Promise<Finding[]>
 }
 
 const usualSeconds = 60
+
+async function findFull({ db, intake }: Patient): Promise<Finding[]> {
+  const backlog = await readBacklog(db, intake)
+  if (!isOver(backlog, intake, false)) return []
+  const { waiting, isExact, oldestSeconds } = backlog
+  const isLong = waiting > intake.maxWaiting
+  const many = isLong ? `${waiting}${isExact ? '' : ' or more'} messages` : 'Messages'
+  const oldest = oldestSeconds === null ? '' : `, the oldest for ${sayAge(oldestSeconds)}`
+  return [
+    {
+      kind: 'intake-full',
+      severity: 'error',
+      what: `${many} wait to be relayed${oldest}: ${isLong ? 'more' : 'longer'} than "intake" of the configuration lets them.`,
+      why: 'POST /orders and POST /messages answer 429 until nine tenths of that are left.',
+      fix: 'See whether the outbox moves (outbox-not-moving). If it does, it is over by itself; another relay makes it faster: orderwheel relay',
+    },
+  ]
+}
 
 async function findRefused({ db }: Patient): Promise<Finding[]> {
   const { rows } = await sql<{ refused: number; reason: string }>`

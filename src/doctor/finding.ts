@@ -45,6 +45,7 @@ export type FindingKind =
   | 'worker-idle'
   | 'partitions-missing'
   | 'outbox-not-moving'
+  | 'intake-full'
   | 'message-refused'
   | 'clock-skew'
   | 'audit-chain-broken'

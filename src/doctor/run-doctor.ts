@@ -3,6 +3,8 @@ import { setTimeout } from 'node:timers/promises'
 import { openDatabase } from '#database/open-database.ts'
 import { sayUnavailable } from '#database/say-unavailable.ts'
 
+import { intakeDefaults } from '#messages/intake-limits.ts'
+
 import type { Examination, Examined, Patient } from './examination.ts'
 import { examinations } from './examinations.ts'
 import type { Finding } from './finding.ts'
@@ -17,7 +19,7 @@ export type DoctorReport = {
   unseen: { subject: string; reason: string }[]
 }
 
-type Usual = 'patienceSeconds' | 'leastIndexBytes' | 'now'
+type Usual = 'patienceSeconds' | 'leastIndexBytes' | 'now' | 'intake'
 
 export type DoctorOptions = Omit<Patient, 'db' | 'pool' | Usual> &
   Partial<Pick<Patient, Usual>> & {
@@ -54,6 +56,7 @@ export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
     patienceSeconds: usualPatienceSeconds,
     leastIndexBytes: usualLeastIndexBytes,
     now: Date.now,
+    intake: intakeDefaults,
     ...options,
     db: database.db,
     pool: database.pool,

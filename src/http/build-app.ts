@@ -22,13 +22,16 @@ import { addOpsReplaysRoutes } from '#http/ops/replays-routes.ts'
 import { addOpsTargetsRoutes } from '#http/ops/targets-routes.ts'
 import { addOpsVerifyRoutes } from '#http/ops/verify-routes.ts'
 import { addCancellationRoutes } from '#http/orders/cancellation-routes.ts'
+import { createIntakeGate } from '#http/orders/intake-gate.ts'
 import { addMessageRoutes } from '#http/orders/message-routes.ts'
 import { addOrderRoutes } from '#http/orders/order-routes.ts'
 import { refuseUnmet } from '#http/orders/refuse-unmet.ts'
 import { addReportFileRoute } from '#http/reports/report-file-route.ts'
 import { addReportRoutes } from '#http/reports/report-routes.ts'
+import { intakeDefaults, type IntakeLimits } from '#messages/intake-limits.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
+import { createKnownOrders } from '#orders/known-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
@@ -64,6 +67,8 @@ export type AppOptions = {
   routes?: Routes
   /** Of the configuration: kinds of message that it declares. Default none. */
   kinds?: OwnKinds
+  /** Of the configuration: from when on no further orders and messages are taken. */
+  intake?: IntakeLimits
   /** Charges orders that come with a token. Null: such orders are refused. */
   payment?: PaymentGateway | null
   /** Called after each commit that wrote orders or messages; must not throw. */
@@ -101,6 +106,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const placePaid = gateway
     ? createPaidOrders({ pool, db, gateway, log, outboxChanged })
     : undefined
+  const gate = createIntakeGate({ db, log, limits: options.intake ?? intakeDefaults, now })
+  const isKnown = createKnownOrders(pool)
   const requires = createAuthenticator({
     findApiKey: createApiKeyFinder(pool, { now }),
     limitRate: createRateLimiter(now),
@@ -119,11 +126,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const links = createStatusLinks(pool)
   addOrderEventsRoute(app, { ...listening, requires })
   addStatusRoutes(app, { ...listening, links })
-  addOrderRoutes(app, { db, writer, placePaid, links, requires })
+  addOrderRoutes(app, { db, writer, placePaid, gate, isKnown, links, requires })
   addCancellationRoutes(app, { db, requires, outboxChanged })
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })
-  addMessageRoutes(app, { db, requires, kinds, outboxChanged })
+  addMessageRoutes(app, { db, requires, kinds, gate, outboxChanged })
   addReportRoutes(app, { db, requires, outboxChanged })
   addReportFileRoute(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
@@ -137,7 +144,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addOpsVerifyRoutes(app, { db, requires })
   addProblemRoutes(app)
   addHealthRoutes(app, { pool, schemaReady, isClosing, now })
-  addMetricsRoute(app, { db, orders, deployment, token: metricsToken, now })
+  addMetricsRoute(app, { db, orders, intake: gate.report, deployment, token: metricsToken, now })
   await serveDocs(app)
   await app.ready()
   return app

@@ -32,6 +32,7 @@ export async function startApi(setting: Setting): Promise<string> {
     deployment: environment.deployment,
     kinds: setting.config.kinds,
     payment: setting.config.payment,
+    intake: setting.config.intake,
     production: environment.production,
     metricsToken: environment.metricsToken,
     outboxChanged: () => notify(),
@@ -56,9 +57,17 @@ export async function startApi(setting: Setting): Promise<string> {
 
 function examinedBy({ environment, config }: Setting): DoctorOptions {
   const { directDatabase, databasePoolSize, deployment } = environment
-  const { targets, routes } = config
+  const { targets, routes, intake } = config
   const database = databaseOf(environment)
-  return { database, directDatabase, poolSize: databasePoolSize, deployment, targets, routes }
+  return {
+    database,
+    directDatabase,
+    poolSize: databasePoolSize,
+    deployment,
+    targets,
+    routes,
+    intake,
+  }
 }
 
 /** The api listens before its database is there: what the server allows is found out behind its back. */

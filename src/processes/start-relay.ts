@@ -56,6 +56,7 @@ function watchOver(setting: Setting, { db, log }: RelayOptions): void {
     db,
     log,
     address: setting.config.alerts,
+    intake: setting.config.intake,
     delivering: async () => ({
       ...(await readOwner(db, deployment)),
       waitsByDesign: waitsByDesign(deployment),

@@ -46,6 +46,17 @@ test('alerts go where the configuration says, nowhere without an address', () =>
   ])
 })
 
+test('how much may wait before orders are refused is a setting', () => {
+  const shop = { targets: { loyalty: custom(async () => {}) }, routes: {} }
+  expect(check(shop, {}).intake).toEqual({ maxWaiting: 1_000_000, maxAgeSeconds: null })
+  const intake = { maxAgeSeconds: 3_600 }
+  expect(check({ ...shop, intake }, {}).intake).toEqual({ maxWaiting: 1_000_000, ...intake })
+  expect(mistakesOf({ ...shop, intake: { maxWaiting: 0, maxAge: 5 } })).toEqual([
+    'intake.maxAge: is not a setting of intake; did you mean maxAgeSeconds?',
+    'intake.maxWaiting: must be at least 1',
+  ])
+})
+
 test('a target that may miss something says from how many open deliveries on', () => {
   const droppable = (option: unknown) =>
     check({ targets: { analytics: http({ url, droppable: option } as never) }, routes: {} }, {})

@@ -38,9 +38,9 @@ export const doctor = defineCommand({
 /** The secrets of the configuration may be where the processes run, and not where the doctor does: it needs none. */
 async function readConfig(path: string, environment: Variables) {
   try {
-    const { targets, routes } = await loadConfig({ path, environment })
+    const { targets, routes, intake } = await loadConfig({ path, environment })
     await Promise.all(targets.map((target) => target.close()))
-    return { targets, routes }
+    return { targets, routes, intake }
   } catch (error) {
     if (!(error instanceof OrderwheelError)) throw error
     const outline = await outlineConfig({ path, environment })

@@ -8,6 +8,7 @@ import { problemAnswers } from '#http/describe-answers.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 
 import type { OrderCounts } from './count-orders.ts'
+import type { IntakeGate } from '#http/orders/intake-gate.ts'
 import { readMetrics } from './read-metrics.ts'
 import { remembering } from './remembering.ts'
 import { expositionMediaType, writeExposition } from './write-exposition.ts'
@@ -15,6 +16,7 @@ import { expositionMediaType, writeExposition } from './write-exposition.ts'
 type MetricsRoute = {
   db: Db
   orders: OrderCounts
+  intake: IntakeGate['report']
   deployment: Deployment
   /** Who asks has to send it as a bearer token; undefined: anybody may ask. */
   token: string | undefined
@@ -26,8 +28,12 @@ const rememberMilliseconds = 2_000
 
 /** GET /metrics, for Prometheus and its like. */
 export function addMetricsRoute(app: FastifyInstance, route: MetricsRoute): void {
-  const { db, orders, deployment, token, now } = route
-  const read = remembering(() => readMetrics(db, { orders, deployment }), rememberMilliseconds, now)
+  const { db, orders, intake, deployment, token, now } = route
+  const read = remembering(
+    () => readMetrics(db, { orders, intake, deployment }),
+    rememberMilliseconds,
+    now,
+  )
   app.get('/metrics', { schema }, async (request, reply) => {
     if (token !== undefined && !isBearer(request, token))
       throw new HttpProblem(

@@ -1,6 +1,7 @@
 import { countOpenAlerts } from '#alerts/count-open-alerts.ts'
 import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
+import type { IntakeGate } from '#http/orders/intake-gate.ts'
 import { readOwner } from '#owner/read-owner.ts'
 import { readStatus, type TargetStatus } from '#status/read-status.ts'
 import { readLastVerification } from '#verify/read-verification.ts'
@@ -8,10 +9,16 @@ import { readLastVerification } from '#verify/read-verification.ts'
 import type { OrderCounts } from './count-orders.ts'
 import type { Metric, Sample } from './write-exposition.ts'
 
+type Sources = {
+  orders: OrderCounts
+  intake: IntakeGate['report']
+  deployment: Deployment
+}
+
 /** Everything /metrics tells; each name has a row in docs/metrics.md. */
 export async function readMetrics(
   db: Db,
-  { orders, deployment }: { orders: OrderCounts; deployment: Deployment },
+  { orders, intake, deployment }: Sources,
 ): Promise<Metric[]> {
   const { delivers } = await readOwner(db, deployment)
   const { at, relay, targets } = await readStatus(db)
@@ -84,6 +91,17 @@ export async function readMetrics(
       type: 'counter',
       help: 'Orders sent to this process, by what became of them.',
       samples: Object.entries(orders).map(([answer, value]) => ({ labels: { answer }, value })),
+    },
+    gauge(
+      'intake_closed',
+      '1: this process takes no further orders and messages, because too many messages wait to be relayed.',
+      one(Number(intake().isClosed)),
+    ),
+    {
+      name: 'orderwheel_intake_refused_total',
+      type: 'counter',
+      help: 'Orders and messages that this process refused for that.',
+      samples: one(intake().refused),
     },
   ]
 }

@@ -14,6 +14,7 @@ import { isReserved, type OwnKinds } from '#messages/own-kinds.ts'
 import { addOwnMessage } from '#orders/add-own-message.ts'
 import { readMessage } from '#orders/read-message.ts'
 
+import type { IntakeGate } from './intake-gate.ts'
 import { messageAnswer, messagePath } from './message-answers.ts'
 
 type MessageRoutes = {
@@ -21,6 +22,7 @@ type MessageRoutes = {
   requires: ReturnType<typeof createAuthenticator>
   /** Of the configuration. */
   kinds: OwnKinds
+  gate: IntakeGate
   /** Called after each commit that wrote a message; must not throw. */
   outboxChanged: () => void
 }
@@ -28,7 +30,7 @@ type MessageRoutes = {
 /** POST /messages, GET /messages/{id}. */
 export function addMessageRoutes(
   app: FastifyInstance,
-  { db, requires, kinds, outboxChanged }: MessageRoutes,
+  { db, requires, kinds, gate, outboxChanged }: MessageRoutes,
 ): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
@@ -43,6 +45,7 @@ export function addMessageRoutes(
       refuseWrong(kinds, { kind, payload })
       const about = whichOrder({ orderId, externalId })
       const { body, isNew } = await answerOnce(db, { request, reply }, async (tx) => {
+        if (gate.isClosed()) throw gate.refuse()
         const added = await addOwnMessage(tx, { kind, payload, about })
         if (added.kind === 'no-such-order')
           throw invalid(
@@ -153,6 +156,7 @@ const postSchema = {
       'invalid-message',
       'unknown-message-kind',
       'idempotency-key-reused',
+      'intake-overloaded',
     ),
   },
 }

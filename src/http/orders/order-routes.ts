@@ -9,11 +9,13 @@ import { uuid } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 import { refuseOversizedOrder } from '#http/refuse-oversized.ts'
 import { Order } from '#messages/order.ts'
+import type { NewOrder } from '#orders/insert-orders.ts'
 import type { OrderWriter } from '#orders/place-order.ts'
 import { readOrder, type OrderReport } from '#orders/read-order.ts'
 import type { StatusLinks } from '#orders/status-links.ts'
 import type { PlacePaidOrder } from '#payments/place-paid-order.ts'
 
+import type { IntakeGate } from './intake-gate.ts'
 import { orderAnswer } from './order-answers.ts'
 import { checkIdempotencyKey, createPostOrder } from './post-order.ts'
 
@@ -23,14 +25,17 @@ type OrderRoutes = {
   links: StatusLinks
   /** Absent: no payment gateway is configured. */
   placePaid: PlacePaidOrder | undefined
+  gate: IntakeGate
+  isKnown: (order: NewOrder) => Promise<boolean>
   requires: ReturnType<typeof createAuthenticator>
 }
 
 /** POST /orders, GET /orders/{id}, GET /orders?externalId=. */
 export function addOrderRoutes(
   app: FastifyInstance,
-  { db, writer, placePaid, links, requires }: OrderRoutes,
+  { db, writer, requires, ...posting }: OrderRoutes,
 ): void {
+  const { links } = posting
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
   routes.route({
@@ -39,7 +44,7 @@ export function addOrderRoutes(
     onRequest: [requires('orders:write'), checkIdempotencyKey],
     preValidation: refuseOversizedOrder,
     schema: postOrderSchema,
-    handler: createPostOrder(writer, { links, placePaid }),
+    handler: createPostOrder(writer, posting),
   })
 
   routes.route({

@@ -6,11 +6,13 @@ import { HttpProblem } from '#http/http-problem.ts'
 import { readIdempotencyKey } from '#http/idempotency-key.ts'
 import type { Order } from '#messages/order.ts'
 import { canonicalJson } from '#orders/canonical-json.ts'
+import type { NewOrder } from '#orders/insert-orders.ts'
 import { brokenRules } from '#orders/order-rules.ts'
 import type { OrderWriter, Placed } from '#orders/place-order.ts'
 import type { StatusLinks } from '#orders/status-links.ts'
 import type { PlacePaidOrder } from '#payments/place-paid-order.ts'
 
+import type { IntakeGate } from './intake-gate.ts'
 import { orderPath, placedAnswer } from './order-answers.ts'
 import { refusePaid, stateOfPaid } from './paid-answers.ts'
 import { refusePlaced } from './placed-answers.ts'
@@ -20,10 +22,17 @@ export async function checkIdempotencyKey(request: FastifyRequest) {
   readIdempotencyKey(request.headers['idempotency-key'])
 }
 
+type PostOrder = {
+  links: StatusLinks
+  placePaid: PlacePaidOrder | undefined
+  gate: IntakeGate
+  isKnown: (order: NewOrder) => Promise<boolean>
+}
+
 /** Answers POST /orders once the order is on disk and, when it is paid here, its payment's result is known. */
 export function createPostOrder(
   writer: OrderWriter,
-  { links, placePaid }: { links: StatusLinks; placePaid: PlacePaidOrder | undefined },
+  { links, placePaid, gate, isKnown }: PostOrder,
 ) {
   return async function postOrder(
     request: FastifyRequest<{ Body: Order }>,
@@ -32,6 +41,8 @@ export function createPostOrder(
     const order = request.body
     const errors = brokenRules(order, { gateway: placePaid !== undefined })
     if (errors.length > 0) throw new HttpProblem('invalid-order', { errors: errors.slice(0, 100) })
+    // What was taken before is answered as ever.
+    if (gate.isClosed() && !(await isKnown(newOrderOf(request)))) throw gate.refuse()
     const { token } = order.payment
     const { id, state, replayed } =
       placePaid && token !== undefined
@@ -54,9 +65,7 @@ async function place(
   writer: OrderWriter,
   request: FastifyRequest<{ Body: Order }>,
 ): Promise<Accepted> {
-  const document = canonicalJson(request.body)
-  const { externalId } = request.body
-  const placed = await writer.place({ ...readRequest(request, document), externalId, document })
+  const placed = await writer.place(newOrderOf(request))
   if (!isAccepted(placed)) throw refusePlaced(placed)
   return { id: placed.id, state: 'received', replayed: placed.kind === 'replayed' }
 }
@@ -71,6 +80,11 @@ async function pay(
   if ('id' in paid) request.orderId = paid.id
   if (paid.kind !== 'approved' && paid.kind !== 'awaiting') throw refusePaid(paid)
   return { id: paid.id, state: stateOfPaid[paid.kind], replayed: paid.replayed }
+}
+
+function newOrderOf(request: FastifyRequest<{ Body: Order }>): NewOrder {
+  const document = canonicalJson(request.body)
+  return { ...readRequest(request, document), externalId: request.body.externalId, document }
 }
 
 function readRequest(request: FastifyRequest, document: string) {
