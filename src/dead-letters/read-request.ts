@@ -5,6 +5,7 @@ import { idempotencyKey } from '#deliveries/call-target.ts'
 import { readTold } from '#deliveries/claim-deliveries.ts'
 import { readFile } from '#deliveries/keep-files.ts'
 import { readAnswers } from '#deliveries/read-answers.ts'
+import { readStanding } from '#deliveries/read-standing.ts'
 import type { RequestEditing, RequestFormat } from '#targets/http/edit-request.ts'
 import type { Target } from '#targets/target.ts'
 
@@ -45,7 +46,8 @@ export async function readRequest(
     )
   const stored = await readAnswers(db, name, [row])
   const file = (maker: string) => readFile(db, orderId, maker)
-  const given = { ...row, answers: stored.get(messageId) ?? null, file }
+  const standing = () => readStanding(db, { orderId, messageId, target: name })
+  const given = { ...row, answers: stored.get(messageId) ?? null, file, standing }
   // Assigned to, not spread: a message may be about no order.
   const told = Object.assign(readTold({ orderId, messageId, kind: row.kind, told: given }), {
     attempt: attempts + 1,

@@ -7,7 +7,7 @@ import { type ClaimedDelivery, readTold } from './claim-deliveries.ts'
 
 /** An attempt's end: what the target answered, or that the worker stopped before it did. */
 export type CallEnd = {
-  outcome: Outcome | { kind: 'handed-back'; reason: string }
+  outcome: Outcome | { kind: 'handed-back'; reason: string } | Withdrawn
   /** The target may have been told, which its lookup has to say before it is called again. */
   askFirst: boolean
   durationMs: number
@@ -16,6 +16,9 @@ export type CallEnd = {
   /** We ended it: that says nothing about the target. */
   cutShort?: boolean
 }
+
+/** It was not called: its order was cancelled, and it need not be told any more. */
+type Withdrawn = { kind: 'withdrawn'; reason: string }
 
 export type CallUnderWay = {
   /** Never rejects. Comes within the target's deadline, or shortly after `cut`. */
@@ -67,7 +70,7 @@ export function callTarget(
 // Time for a well-behaved target to say itself how far it got when its signal aborted.
 const graceMs = 500
 
-type Told = { outcome: Outcome; askFirst?: boolean }
+type Told = { outcome: Outcome | Withdrawn; askFirst?: boolean }
 
 /** Asks first when the previous attempt may have reached the target and the target can be asked. */
 async function tell(
@@ -93,6 +96,8 @@ async function tell(
       if (found.kind === 'no-answer') return { outcome: tryAgain(found.reason), askFirst: true }
       if (signal.aborted || !isOurs()) return { outcome: tryAgain(tooLate), askFirst: true }
     }
+    // Last: whoever cancels the order from here on is too late.
+    if (!delivery.askFirst && (await target.isObsolete?.(call))) return { outcome: withdrawn }
     return { outcome: await target.call(call) }
   } catch (error) {
     // Of the same message it would be looked for in vain again.
@@ -101,6 +106,8 @@ async function tell(
     return { outcome }
   }
 }
+
+const withdrawn = { kind: 'withdrawn', reason: 'The order was cancelled.' } as const
 
 const tooLate = 'The answer to the lookup came too late to call.'
 
@@ -115,10 +122,11 @@ function noAnswer(target: Target): string {
 
 // A stop is nobody's failure and costs no attempt. Only a call that may have reached a target which must
 // not be called twice, and cannot be asked, stays uncertain.
-function handBack(target: Target, outcome: Outcome): CallEnd['outcome'] {
+function handBack(target: Target, outcome: Told['outcome']): CallEnd['outcome'] {
   switch (outcome.kind) {
     case 'delivered':
     case 'give-up':
+    case 'withdrawn':
       return outcome
     case 'uncertain':
       return target.idempotent || target.lookup

@@ -14,6 +14,7 @@ import type { Call, MessageToTell, OrderToTell } from '#targets/target.ts'
 import { findHeld } from './find-held.ts'
 import { readFile } from './keep-files.ts'
 import { readAnswers, type StoredAnswers } from './read-answers.ts'
+import { readStanding } from './read-standing.ts'
 import { recordAbandoned } from './record-abandoned.ts'
 import { countLost } from './suspects.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -51,6 +52,7 @@ type Told = {
   edited: unknown
   answers: StoredAnswers | null
   file: Call['file']
+  standing: Call['standing']
 }
 
 /** The order and the message as a target is given them. The order is parsed when it is first looked at. */
@@ -64,10 +66,11 @@ export function readTold({
   message: MessageToTell
   answers: EarlierAnswers
   file: Call['file']
+  standing: Call['standing']
   edited: unknown
 } {
   if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
-  const { document, receivedAt, payload, createdAt, edited, answers, file } = told
+  const { document, receivedAt, payload, createdAt, edited, answers, file, standing } = told
   const isAboutOrder = document !== null && receivedAt !== null
   let order: OrderToTell | undefined
   return {
@@ -89,6 +92,7 @@ export function readTold({
     },
     answers: answersOf(answers),
     file,
+    standing,
     edited,
   }
 }
@@ -166,8 +170,10 @@ async function claim(
     const claimed = jobs.flatMap((job) => {
       const row = byId.get(job.id)
       if (!row) return []
-      const file = (name: string) => readFile(db, row.orderId, name)
-      return [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null, file })]
+      const { orderId, messageId } = row
+      const file = (name: string) => readFile(db, orderId, name)
+      const standing = () => readStanding(db, { orderId, messageId, target: wanted.queue })
+      return [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null, file, standing })]
     })
     await recordAbandoned(
       tx,
@@ -237,7 +243,10 @@ function mayHaveAnswers({ hasEarlier }: Row): boolean {
   return hasEarlier
 }
 
-function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers' | 'file'>): ClaimedDelivery {
+function toClaimed(
+  job: HeldJob,
+  row: Row & Pick<Told, 'answers' | 'file' | 'standing'>,
+): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost.
   const unrecorded = Math.max(0, job.retryCount - row.lastFetch - 1)
   const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
@@ -261,6 +270,7 @@ function toClaimed(job: HeldJob, row: Row & Pick<Told, 'answers' | 'file'>): Cla
       edited: row.edited,
       answers: row.answers,
       file: row.file,
+      standing: row.standing,
     },
   }
 }

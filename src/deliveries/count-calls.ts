@@ -69,7 +69,7 @@ function summarise(calls: readonly CountedCall[]): CallsEnded {
   const outcomes = calls
     .filter(({ end }) => !end.cutShort)
     .map(({ end }) => end.outcome)
-    .filter((outcome) => outcome.kind !== 'handed-back')
+    .filter((outcome) => outcome.kind !== 'handed-back' && outcome.kind !== 'withdrawn')
   const failures = outcomes.filter((outcome) => isFailure(outcome))
   const lastSuccess = outcomes.findLastIndex((outcome) => !isFailure(outcome))
   const pauseSeconds = Math.max(0, ...failures.map(pauseOf))

@@ -48,6 +48,12 @@ type Options = Pick<Target, 'idempotent' | 'retry' | 'lookup'>
 
 /** Turns what a call came to into what happens next, by the target's options as they are now. */
 export function decideSettlement(target: Options, ended: EndedCall): Settlement {
+  const settled = decide(target, ended)
+  // Without a lookup nothing takes back that an earlier attempt may have reached it.
+  return ended.delivery.askFirst && !target.lookup ? { ...settled, askFirst: true } : settled
+}
+
+function decide(target: Options, ended: EndedCall): Settlement {
   const { delivery, end } = ended
   const { outcome } = end
   switch (outcome.kind) {
@@ -59,6 +65,14 @@ export function decideSettlement(target: Options, ended: EndedCall): Settlement 
       }
     case 'give-up':
       return settlement(ended, 'give-up', dead(delivery))
+    case 'withdrawn':
+      return {
+        delivery,
+        attempt: null,
+        state: 'cancelled',
+        askFirst: false,
+        jobEnd: { kind: 'end' },
+      }
     case 'handed-back':
       return settlement(ended, 'handed-back', retry(0), { charged: false })
     case 'uncertain':

@@ -43,7 +43,8 @@ export async function makeCall(
   const end = await underWay.end
   // Thousands may wait to be settled, which needs the ids only.
   delete delivery.told
-  return { delivery, end, begunAt, epoch, isProbe, wasCalled: true }
+  const wasCalled = end.outcome.kind !== 'withdrawn'
+  return { delivery, end, begunAt, epoch, isProbe, wasCalled }
 }
 
 function isOurs({ keptAt }: Pick<Claimed, 'keptAt'>): boolean {

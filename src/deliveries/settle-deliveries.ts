@@ -33,7 +33,7 @@ export async function settleDeliveries(
 ): Promise<Settled> {
   const awaited = new Set(
     settlements
-      .filter(({ delivery, state }) => delivery.awaited && state === 'delivered')
+      .filter(({ delivery, state }) => delivery.awaited && isDone(state))
       .map(({ delivery }) => delivery.orderId),
   )
   for (;;) {
@@ -44,6 +44,10 @@ export async function settleDeliveries(
       for (const orderId of error.orderIds) awaited.add(orderId)
     }
   }
+}
+
+function isDone(state: Settlement['state']): boolean {
+  return state === 'delivered' || state === 'cancelled'
 }
 
 /** Orders got something that waits since their deliveries were claimed: it has to be locked first. */
@@ -157,7 +161,7 @@ async function recordAttempts(
              settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
         from locked e
        where d.message_id = e.i and d.target = ${target} and ${within}
-      returning d.order_id, d.awaited and d.state = 'delivered' as releases
+      returning d.order_id, d.awaited and d.state in ('delivered', 'cancelled') as releases
     ), recorded as (
       insert into orderwheel.delivery_attempts
              (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)

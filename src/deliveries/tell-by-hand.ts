@@ -3,13 +3,14 @@ import { sql } from 'kysely'
 import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
 import { readOwner } from '#owner/read-owner.ts'
-import type { Outcome } from '#targets/outcome.ts'
+import { giveUp, type Outcome } from '#targets/outcome.ts'
 import type { Call, Target } from '#targets/target.ts'
 
 import { callTarget, idempotencyKey } from './call-target.ts'
 import { type ClaimedDelivery, readTold } from './claim-deliveries.ts'
 import { readFile } from './keep-files.ts'
 import { readAnswers } from './read-answers.ts'
+import { readStanding } from './read-standing.ts'
 
 /** What a target is told when a person tells it by hand. */
 export type ByHand = { orderId: string; messageId: string; kind: string } & Required<
@@ -41,6 +42,7 @@ export async function readByHand(
     edited: null,
     answers: answers.get(messageId) ?? null,
     file: (maker: string) => readFile(db, orderId, maker),
+    standing: () => readStanding(db, { orderId, messageId, target }),
   }
   return { orderId, messageId, kind, told }
 }
@@ -102,5 +104,7 @@ export async function tellByHand(
   }
   const { outcome, durationMs } = await callTarget(target, delivery, () => true).end
   if (outcome.kind === 'handed-back') throw new Error('A call by hand is never handed back.')
+  if (outcome.kind === 'withdrawn')
+    return { kind: 'told', outcome: giveUp(outcome.reason), durationMs }
   return { kind: 'told', outcome, durationMs }
 }

@@ -13,6 +13,10 @@ type Withdrawal = {
   cancelled: readonly string[]
   /** Those that need not be told of an order which was cancelled before they were. */
   targets: readonly string[]
+  /** Of these, whose attempts say whether they may have been told: also where there were some, and each was refused. */
+  evenTried: readonly string[]
+  /** Of these: whose deliveries that died without having told anybody are withdrawn, too, and their letters closed. */
+  evenDead: readonly string[]
   /** Of all orders whose deliveries this transaction is going to lock: of these, and at once. */
   orderIds: readonly string[]
 }
@@ -26,16 +30,16 @@ export type Withdrawn = {
 
 /**
  * Withdraws what these targets were to be told of orders that were cancelled, where a target was never called about the
- * order: its deliveries become `cancelled` and their jobs go. Whatever may have been told stays as it is, and with it all
- * of that target's deliveries of the order: also one that a worker is fetching at this moment.
+ * order, or for certain never told: its deliveries become `cancelled` and their jobs go. Whatever may have been told stays
+ * as it is, and with it all of that target's deliveries of the order: also one that a worker is fetching at this moment.
  */
 export async function withdrawDeliveries(
   tx: Tx,
   boss: Boss,
-  { cancelled, targets, orderIds }: Withdrawal,
+  { cancelled, targets, evenTried, evenDead, orderIds }: Withdrawal,
 ): Promise<Withdrawn> {
   if (cancelled.length === 0 || targets.length === 0) return nothing
-  const which = { cancelled, targets }
+  const which = { cancelled, targets, evenTried, evenDead }
   // Jobs before deliveries, as everybody. A job that is locked here cannot be fetched any more.
   const idle = await lockIdleJobs(tx, await readQueued(tx, which))
   await lockUndone(tx, orderIds)
@@ -44,7 +48,11 @@ export async function withdrawDeliveries(
   const undone = await cancel(tx, untold)
   await dropJobs(
     tx,
-    undone.filter(({ before }) => before === 'queued'),
+    undone.filter(({ before }) => before !== 'waiting'),
+  )
+  await closeLetters(
+    tx,
+    undone.filter(({ before }) => before === 'dead'),
   )
   const changed = [...new Set(undone.map(({ orderId }) => orderId))]
   const released = await releaseWaiting(tx, boss, changed)
@@ -54,7 +62,7 @@ export async function withdrawDeliveries(
 
 const nothing: Withdrawn = { has: () => false, released: [] }
 
-type Which = Pick<Withdrawal, 'cancelled' | 'targets'>
+type Which = Omit<Withdrawal, 'orderIds'>
 type OfTarget = { orderId: string; target: string }
 
 function keyOf(orderId: string, target: string): string {
@@ -69,7 +77,7 @@ function areOf({ cancelled, targets }: Which) {
 async function readQueued(tx: Tx, which: Which): Promise<{ queue: string; id: string }[]> {
   const { rows } = await sql<{ queue: string; id: string }>`
     select d.target as queue, d.message_id as id from orderwheel.deliveries d
-     where ${areOf(which)} and d.state = 'queued' and d.attempts = 0`.execute(tx)
+     where ${areOf(which)} and d.state in ('queued', 'retrying')`.execute(tx)
   return rows
 }
 
@@ -95,11 +103,22 @@ async function findUntold(tx: Tx, which: Which, idle: readonly IdleJob[]): Promi
         on j.queue = d.target and j.id = d.message_id
      where ${areOf(which)} and o.received_at >= coalesce(orderwheel.history_since(), '-infinity')
      group by d.order_id, d.target
-    having bool_and(d.attempts = 0 and case d.state
-             when 'waiting' then d.last_fetch = -1
-             when 'queued' then not d.ask_first and coalesce(j.fetches = d.last_fetch + 1, false)
+    having bool_and(case
+             when d.state = 'waiting' then d.attempts = 0 and d.last_fetch = -1
+             when d.state in ('queued', 'retrying') then ${toldNobody(which)} and coalesce(j.fetches = d.last_fetch + 1, false)
+             when d.state = 'dead' then d.target = any(${which.evenDead}::text[]) and ${toldNobody(which)}
              else d.state in ('cancelled', 'skipped', 'shed') end)`.execute(tx)
   return rows
+}
+
+// Each attempt was refused, or not sent. A target that answered 500 or 504 may have acted all the same (above 511 are
+// mail servers, whose 5xx are refusals).
+function toldNobody({ evenTried, cancelled }: Which) {
+  return sql<boolean>`(not d.ask_first and (d.attempts = 0 or d.target = any(${evenTried}::text[]) and not exists (
+    select from orderwheel.delivery_attempts a
+     where a.message_id = d.message_id and a.target = d.target and ${sinceOrders('a.message_id', cancelled)}
+       and (a.outcome not in ('try-again', 'give-up', 'handed-back')
+            or (a.answer->>'status')::int between 500 and 511 and (a.answer->>'status')::int <> 503))))`
 }
 
 async function cancel(
@@ -110,10 +129,22 @@ async function cancel(
   const { rows } = await sql<{ orderId: string; queue: string; id: string; before: string }>`
     update orderwheel.deliveries d set state = 'cancelled', settled_at = now(), edited = null
       from json_to_recordset(${JSON.stringify(untold)}::json) as u("orderId" uuid, target text)
-     where d.order_id = u."orderId" and d.target = u.target and d.state in ('waiting', 'queued')
+     where d.order_id = u."orderId" and d.target = u.target and d.state in ('waiting', 'queued', 'retrying', 'dead')
        and ${sinceOrders('d.message_id', orderIds)}
     returning d.order_id as "orderId", d.target as queue, d.message_id as id, old.state as before`.execute(
     tx,
   )
   return rows
+}
+
+async function closeLetters(
+  tx: Tx,
+  withdrawn: readonly { queue: string; id: string }[],
+): Promise<void> {
+  if (withdrawn.length === 0) return
+  await sql`
+    update orderwheel.dead_letters l
+       set resolution = 'discarded', resolved_at = now(), resolved_by = 'orderwheel', comment = 'The order was cancelled.'
+      from json_to_recordset(${JSON.stringify(withdrawn)}::json) as w(queue text, id uuid)
+     where l.message_id = w.id and l.target = w.queue and l.resolved_at is null`.execute(tx)
 }

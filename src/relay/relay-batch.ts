@@ -18,7 +18,13 @@ export type RelayDeps = {
   boss: Boss
   targets: readonly Pick<
     Target,
-    'name' | 'after' | 'afterOnly' | 'withdrawWhenCancelled' | 'droppable'
+    | 'name'
+    | 'kind'
+    | 'after'
+    | 'afterOnly'
+    | 'withdrawWhenCancelled'
+    | 'hearsOfCancellation'
+    | 'droppable'
   >[]
   routes: Routes
   /** Kinds of message that the configuration declares. */
@@ -71,6 +77,11 @@ function withdraw(
   return withdrawDeliveries(tx, boss, {
     cancelled: cancelled.map(({ orderId }) => orderId),
     targets: targets.filter((one) => one.withdrawWhenCancelled).map(({ name }) => name),
+    // What a function of the configuration came to says nothing of what it did.
+    evenTried: targets
+      .filter((one) => one.kind !== 'custom' || one.hearsOfCancellation)
+      .map(({ name }) => name),
+    evenDead: targets.filter((one) => one.hearsOfCancellation).map(({ name }) => name),
     orderIds: messages.map(({ orderId }) => orderId),
   })
 }
@@ -93,7 +104,8 @@ function fanOut(
     // A target that is not told of this kind of message is not waited for.
     const waits = !target.afterOnly || target.afterOnly.some((one) => one === kind)
     const after = waits ? target.after.filter((earlier) => routed.includes(earlier)) : []
-    const isWithdrawn = kind === 'order.cancelled' && withdrawn.has(orderId, name)
+    const isOver = kind === 'order.cancelled' && !target.hearsOfCancellation
+    const isWithdrawn = isOver && withdrawn.has(orderId, name)
     return {
       messageId: id,
       position,

@@ -20,7 +20,7 @@ import { withinDeadline } from './within-deadline.ts'
  * message (see `reasonOf`), but *uncertain* after `signal` has aborted, and when it is `http`'s own error for a request
  * that was sent and not answered.
  */
-export type Tell = (call: Call & { http: BoundHttp }) => Promise<Outcome | void>
+export type Tell = (call: Omit<Call, 'standing'> & { http: BoundHttp }) => Promise<Outcome | void>
 
 const CustomOptions = Type.Object(
   {

@@ -19,6 +19,13 @@ export type Target = TargetOptions & {
    * Without it, such a delivery is repeated when the target is idempotent, and else left to a person.
    */
   lookup?: (call: Call) => Promise<LookedUp>
+  /**
+   * Asked right before it is called, unless an attempt before may have reached it: whether the order was cancelled meanwhile
+   * and it need not be told of this any more. Absent: it is told.
+   */
+  isObsolete?: (call: Call) => Promise<boolean>
+  /** With `withdrawWhenCancelled`: it is told of the cancellation all the same, and what died does not hold that up. */
+  hearsOfCancellation?: true
   /** The kinds of message of which `after` holds. Absent: of all. */
   afterOnly?: readonly MessageKind[]
   /** Lets an operator correct what is sent for one order. Absent: only its code knows what that is. */
@@ -149,10 +156,24 @@ export type Call = {
   idempotencyKey: string
   /** Reads what a target made of the order, from the database. Undefined: nothing yet. */
   file: (target: string) => Promise<MadeFile | undefined>
+  /** Reads how the order stands at this moment, from the database. */
+  standing: () => Promise<Standing>
   /** What an operator wrote, to be sent instead of what the configuration makes of the order: see `editing`. */
   edited?: unknown
   /** Aborts at the deadline and when the worker stops. */
   signal: AbortSignal
+}
+
+/** How an order stands, as a target is concerned that is told of one of its messages. */
+export type Standing = {
+  /** Whoever has heard of it by now. */
+  isCancelled: boolean
+  /** Of those that had to be told of the message before: who was not, after all. */
+  untold: { target: string; state: string }[]
+  /** It was given up once, and a person wants it told all the same. */
+  isReplayed: boolean
+  /** The kinds of message of the order that this target was told of. */
+  told: string[]
 }
 
 /** The order as the storefront sent it, with its Orderwheel id. */

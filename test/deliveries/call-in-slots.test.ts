@@ -74,6 +74,7 @@ function claimed(id: string, lostInARow = 0): ClaimedTurn {
       edited: null,
       answers: null,
       file: async () => undefined,
+      standing: async () => ({ isCancelled: false, untold: [], isReplayed: false, told: [] }),
     },
   }
   return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }

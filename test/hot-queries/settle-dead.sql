@@ -20,7 +20,7 @@ with patience as materialized (
          settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
     from locked e
    where d.message_id = e.i and d.target = $6 and "d"."message_id" between $7::uuid and $8::uuid
-  returning d.order_id, d.awaited and d.state = 'delivered' as releases
+  returning d.order_id, d.awaited and d.state in ('delivered', 'cancelled') as releases
 ), recorded as (
   insert into orderwheel.delivery_attempts
          (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)

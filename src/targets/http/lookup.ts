@@ -15,7 +15,7 @@ import type { BoundHttp } from './bind-http.ts'
  * question for the call, and then the call for a repetition.
  */
 export type Lookup = (
-  call: Call & { http: BoundHttp },
+  call: Omit<Call, 'standing'> & { http: BoundHttp },
 ) => Promise<boolean | { known: true; answer?: Answer } | undefined>
 
 /** `Target.lookup` out of the option, when it was given; `bind` makes the `http` of one call. */

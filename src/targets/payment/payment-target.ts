@@ -4,10 +4,11 @@ import { RequestFailed, type BoundHttp } from '#targets/http/bind-http.ts'
 import { classifyAnswer } from '#targets/http/classify-answer.ts'
 import { explainMissingAnswer } from '#targets/http/explain-exchange.ts'
 import { UnusableMapping } from '#targets/http/map-request.ts'
+import { keepAnswer } from '#targets/keep-answer.ts'
 import { delivered, giveUp, tryAgain, uncertain, type Outcome } from '#targets/outcome.ts'
 import { readOutcome, storableReason } from '#targets/read-outcome.ts'
 import { reasonOf } from '#targets/reason-of.ts'
-import { targetDefaults, type Call, type Target } from '#targets/target.ts'
+import { targetDefaults, type Call, type Standing, type Target } from '#targets/target.ts'
 import { withinDeadline } from '#targets/within-deadline.ts'
 
 import type { ChangePayment, ChargeChange, PaymentOptions } from './payment-gateway.ts'
@@ -40,13 +41,18 @@ export function createPaymentTarget(
     after: options.captureAfter ?? [],
     // Nobody's money waits until a target was told of the cancellation.
     afterOnly: ['order.placed'],
+    // What was not captured is voided, at once.
+    withdrawWhenCancelled: true,
+    hearsOfCancellation: true,
     name: paymentTargetName,
     kind,
     close: gateway.close,
+    isObsolete: async ({ message, standing }) =>
+      message.kind === 'order.placed' && (await standing()).isCancelled,
     async call(call) {
       const payment = call.order.payment
       if (!isChargedPayment(payment)) return nothing('it was not charged here')
-      const change = chooseChange(payment, call)
+      const change = await chooseChange(payment, call)
       if (typeof change !== 'string') return change
       const make = options[change]
       if (!make) return giveUp(`payment.${change} is not configured`)
@@ -55,19 +61,27 @@ export function createPaymentTarget(
   }
 }
 
-function chooseChange({ status, mode }: ChargedPayment, call: Call): Change | Outcome {
+async function chooseChange(
+  { status, mode }: ChargedPayment,
+  { message, standing }: Call,
+): Promise<Change | Outcome> {
   if (status === 'pending') return tryAgain('it is not known yet whether it was charged')
   if (status === 'declined') return nothing('it was declined')
-  if (call.message.kind === 'order.placed')
-    return mode === 'authorise' ? 'capture' : nothing('it is captured')
-  if (call.message.kind !== 'order.cancelled') return nothing('it is not about the payment')
-  return status === 'captured' || wasCaptured(call) ? 'refund' : 'void'
+  if (message.kind === 'order.placed')
+    return mode === 'authorise' ? mayCapture(await standing()) : nothing('it is captured')
+  if (message.kind !== 'order.cancelled') return nothing('it is not about the payment')
+  if (status === 'captured') return 'refund'
+  // Marked as delivered by hand, too: whoever says so knows that it was captured.
+  return (await standing()).told.includes('order.placed') ? 'refund' : 'void'
 }
 
-/** The target's own answer to the order's message before. */
-function wasCaptured({ answers }: Call): boolean {
-  const value = answers[paymentTargetName]?.value
-  return typeof value === 'object' && value !== null && 'did' in value && value.did === 'capture'
+// What was skipped is nothing that somebody may be charged for, unless a person says so.
+function mayCapture({ untold, isReplayed }: Standing): Change | Outcome {
+  if (untold.length === 0 || isReplayed) return 'capture'
+  const who = untold.map(({ target, state }) => `${target} is ${state}, not delivered`).join('; ')
+  return giveUp(
+    `Not captured: ${who}. Cancel the order to give the money back, or replay this to capture it all the same.`,
+  )
 }
 
 function nothing(why: string): Outcome {
@@ -94,13 +108,16 @@ async function changePayment(
   const work = async () =>
     judge(change, await make({ ...given, http: bind(given) }), payment.reference)
   return withinDeadline(
-    work().catch((error: unknown) => explainThrown(change, error, signal)),
+    work().catch((error: unknown) => explainThrown(change, error)),
     signal,
     (reason) => uncertain(storableReason(`payment.${change} did not end: ${reasonOf(reason)}`)),
   )
 }
 
 function judge(change: Change, said: unknown, reference: string | null): Outcome {
+  // A gateway that broke down over it may have done it: whoever cancels the order now must not take it for undone.
+  if (isHttpAnswer(said) && said.status >= 500 && said.status !== 503)
+    return uncertain(`answered ${said.status}`, keepAnswer(said, 'uncertain'))
   const outcome = isHttpAnswer(said) ? classifyAnswer(said) : readOutcome(said)
   // Nothing returned says nothing about money.
   if (!outcome) return giveUp(`payment.${change} returned neither an answer nor an outcome`)
@@ -112,9 +129,9 @@ function isHttpAnswer(said: unknown): said is Parameters<typeof classifyAnswer>[
   return typeof said === 'object' && said !== null && 'status' in said && !('kind' in said)
 }
 
-function explainThrown(change: Change, error: unknown, signal: AbortSignal): Outcome {
+function explainThrown(change: Change, error: unknown): Outcome {
   if (error instanceof RequestFailed) return explainMissingAnswer(error.exchange)
   const reason = storableReason(`payment.${change} threw: ${reasonOf(error)}`)
   if (error instanceof UnusableMapping) return giveUp(reason)
-  return signal.aborted ? uncertain(reason) : tryAgain(reason)
+  return uncertain(reason)
 }

@@ -18,6 +18,7 @@ export function exampleCall(call: Partial<Call> = {}): Call {
     },
     answers: {},
     file: async () => undefined,
+    standing: async () => ({ isCancelled: false, untold: [], isReplayed: false, told: [] }),
     attempt: 1,
     idempotencyKey: '0199ad5e-6c20-7b11-8b1e-6f0a6a3b2c02:erp',
     signal: AbortSignal.timeout(30_000),

@@ -1,0 +1,229 @@
+import { expect, onTestFinished, test } from 'vitest'
+
+import { decideDelivery } from '#deliveries/decide-delivery.ts'
+import type { Decision } from '#deliveries/decision.ts'
+import { cancelOrder } from '#orders/cancel-order.ts'
+import { readOrder } from '#orders/read-order.ts'
+import { custom, type Tell } from '#targets/custom.ts'
+import { delivered, giveUp, uncertain } from '#targets/outcome.ts'
+import type { HttpPaymentOptions } from '#targets/payment/http-payment.ts'
+
+import { startTestApi } from '../http/test-api.ts'
+import { cardPayment, createPayment, pay, startCardGateway } from '../payments/start-paying-shop.ts'
+import { eventually } from '../support/eventually.ts'
+import { heldCalls } from '../support/held-calls.ts'
+import { openTestShop } from '../support/test-shop.ts'
+
+/** A shop that captures what it authorised when its ERP has the order. No worker runs before `work()`. */
+async function openShop(
+  erp: Tell,
+  { withdraw = false, ...more }: { withdraw?: boolean } & Partial<HttpPaymentOptions> = {},
+) {
+  const cards = await startCardGateway()
+  const change = (url: string) => (given: { reference: string; http: Http }) =>
+    given.http({ url, body: { charge: given.reference } })
+  const config = createPayment(
+    cardPayment(cards.url, {
+      mode: 'authorise',
+      capture: change('/captures'),
+      captureAfter: ['erp'],
+      void: change('/voids'),
+      refund: change('/refunds'),
+      ...more,
+    }),
+    custom(erp, { withdrawWhenCancelled: withdraw }),
+  )
+  const routes = { ...config.routes, 'order.cancelled': ['erp', 'payment'] }
+  const api = await startTestApi({ payment: config.payment })
+  const shop = await openTestShop(config.targets, routes, { ...api, close: async () => {} })
+  onTestFinished(async () => {
+    await shop.close()
+    await api.close()
+    await config.payment.close()
+  })
+  const calls = async (path: string) => {
+    const all = (await (await fetch(`${cards.url}/payment/calls`)).json()) as { path: string }[]
+    return all.filter((call) => call.path === `/payment${path}`).length
+  }
+  return {
+    ...shop,
+    async pay() {
+      const { body } = await pay(api, 'tok_approve')
+      await shop.relay()
+      return (body as { id: string }).id
+    },
+    cancel: (id: string) =>
+      shop.db.transaction().execute((tx) => cancelOrder(tx, { id, reason: null })),
+    work: () => shop.startWorker().drained(AbortSignal.timeout(30_000)),
+    statusOf: async (id: string) => (await readOrder(shop.db, { id }))?.payment?.status,
+    /** `order.placed waiting` */
+    states: async (id: string, target: string) =>
+      ((await readOrder(shop.db, { id }))?.deliveries ?? [])
+        .filter((one) => one.target === target)
+        .map(({ message, state }) => `${message.kind} ${state}`),
+    changes: async () => ({
+      captures: await calls('/captures'),
+      voids: await calls('/voids'),
+      refunds: await calls('/refunds'),
+    }),
+    async decide(id: string, target: string, decision: Decision) {
+      const report = await readOrder(shop.db, { id })
+      const messageId = report?.deliveries.find((one) => one.target === target)?.message.id ?? ''
+      const request = { messageId, target, decision, who: 'ada', reason: 'so it is' }
+      const decided = await decideDelivery(shop, request)
+      expect(decided.kind).toBe('decided')
+    },
+    letterOf: (id: string, target: string) =>
+      shop.db
+        .selectFrom('orderwheel.dead_letters')
+        .selectAll()
+        .where('order_id', '=', id)
+        .where('target', '=', target)
+        .executeTakeFirst(),
+  }
+}
+
+type Http = Parameters<NonNullable<HttpPaymentOptions['refund']>>[0]['http']
+
+const voidedOnly = { captures: 0, voids: 1, refunds: 0 }
+
+test('cancelling an order that the ERP was not told of voids what was authorised, and captures nothing', async () => {
+  const shop = await openShop(async () => {}, { withdraw: true })
+  const id = await shop.pay()
+  await shop.cancel(id)
+  await shop.relay()
+  expect(await shop.states(id, 'payment')).toEqual([
+    'order.placed cancelled',
+    'order.cancelled queued',
+  ])
+  await shop.work()
+  expect(await shop.changes()).toEqual(voidedOnly)
+  expect(await shop.statusOf(id)).toBe('voided')
+})
+
+test('the money of a cancelled order does not wait until somebody has mended the ERP', async () => {
+  let isMended = false
+  const shop = await openShop(async () => (isMended ? delivered() : giveUp('answered 422')))
+  const id = await shop.pay()
+  await shop.work()
+  expect(await shop.states(id, 'erp')).toEqual(['order.placed dead'])
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.statusOf(id)).toBe('voided')
+  isMended = true
+  await shop.decide(id, 'erp', 'try-again')
+  await shop.work()
+  expect(await shop.states(id, 'erp')).toEqual([
+    'order.placed delivered',
+    'order.cancelled delivered',
+  ])
+  expect(await shop.changes()).toEqual(voidedOnly)
+})
+
+test('an order that is cancelled while the ERP works on it is voided, and not captured when the ERP is done', async () => {
+  const held = heldCalls()
+  const shop = await openShop(held.call)
+  const id = await shop.pay()
+  const worker = shop.startWorker()
+  await eventually(() => held.inFlight() === 1)
+  await shop.cancel(id)
+  await shop.relay()
+  worker.refresh()
+  await eventually(async () => (await shop.statusOf(id)) === 'voided')
+  held.end()
+  await eventually(() => held.begun() === 2)
+  held.end()
+  await worker.drained(AbortSignal.timeout(30_000))
+  expect(await shop.changes()).toEqual(voidedOnly)
+})
+
+test('a capture that begins before the cancellation is relayed finds it, and captures nothing', async () => {
+  const shop = await openShop(async () => {})
+  const id = await shop.pay()
+  await shop.cancel(id)
+  await shop.work()
+  expect(await shop.states(id, 'payment')).toEqual(['order.placed cancelled'])
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toEqual(voidedOnly)
+  expect(await shop.statusOf(id)).toBe('voided')
+})
+
+test('a cancellation that is relayed while the capture is being fetched is told when that is withdrawn', async () => {
+  const held = heldCalls()
+  const shop = await openShop(async () => {}, { captureAfter: [], capture: held.call })
+  const id = await shop.pay()
+  const worker = shop.startWorker()
+  await eventually(() => held.inFlight() === 1)
+  await shop.cancel(id)
+  await shop.relay()
+  expect(await shop.states(id, 'payment')).toContain('order.cancelled waiting')
+  // It did not come to the gateway.
+  held.end(1, { kind: 'try-again', reason: 'the gateway is closed' })
+  await shop.letTimePass()
+  worker.refresh()
+  await eventually(async () => (await shop.statusOf(id)) === 'voided')
+  expect(held.begun()).toBe(1)
+})
+
+test('a capture that may have been made is made sure of, and refunded', async () => {
+  let isLost = true
+  const shop = await openShop(async () => {}, {
+    capture: async ({ reference, http }) => {
+      const answer = await http({ url: '/captures', body: { charge: reference } })
+      const lost = uncertain('sent, but no answer')
+      return isLost ? lost : answer
+    },
+  })
+  const id = await shop.pay()
+  const worker = shop.startWorker()
+  await eventually(async () => (await shop.states(id, 'payment'))[0] === 'order.placed retrying')
+  await shop.cancel(id)
+  await shop.relay()
+  isLost = false
+  await shop.letTimePass()
+  worker.refresh()
+  await eventually(async () => (await shop.statusOf(id)) === 'refunded')
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+})
+
+test('discarding what the ERP refused captures nothing, and says what a person can do; cancelling voids', async () => {
+  const shop = await openShop(async () => giveUp('answered 422'))
+  const id = await shop.pay()
+  await shop.work()
+  await shop.decide(id, 'erp', 'skip')
+  await shop.work()
+  expect(await shop.states(id, 'payment')).toEqual(['order.placed dead'])
+  expect((await shop.letterOf(id, 'payment'))?.reason).toBe(
+    'Not captured: erp is skipped, not delivered. Cancel the order to give the money back, or replay this to capture it all the same.',
+  )
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toEqual(voidedOnly)
+  expect(await shop.letterOf(id, 'payment')).toMatchObject({
+    resolution: 'discarded',
+    resolved_by: 'orderwheel',
+    comment: 'The order was cancelled.',
+  })
+})
+
+test('a person can have it captured all the same, and what is marked as captured by hand is refunded', async () => {
+  const shop = await openShop(async ({ message }) =>
+    message.kind === 'order.placed' ? giveUp('answered 422') : delivered(),
+  )
+  const [captured, marked] = [await shop.pay(), await shop.pay()]
+  await shop.work()
+  for (const id of [captured, marked]) await shop.decide(id, 'erp', 'skip')
+  await shop.work()
+  await shop.decide(captured, 'payment', 'try-again')
+  await shop.decide(marked, 'payment', 'mark-delivered')
+  await shop.work()
+  expect(await shop.changes()).toEqual({ captures: 1, voids: 0, refunds: 0 })
+  expect(await shop.statusOf(marked)).toBe('captured')
+  await shop.cancel(marked)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+})
