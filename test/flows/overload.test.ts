@@ -257,3 +257,29 @@ test('a relay killed in the middle of a flood sheds and counts nothing twice', a
   expect(await shedding()).toEqual({ shed, sheds: true })
   expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
 }, 60_000)
+
+test('an operator sees how much was shed, and tells it later by a command', async () => {
+  await openShop(2)
+  const [, , third = ''] = await flood(5)
+  const environment = { DATABASE_URL: connectionString(shop.connection) }
+  const run = async (...args: string[]) => {
+    const command = startOrderwheel(args, environment)
+    return { code: await command.ended, output: command.output() }
+  }
+  expect((await run('targets')).output).toMatch(
+    /^analytics: sheds since .*: 2 deliveries were open/m,
+  )
+  const replay = ['dead-letters', 'replay', '--shed', '--target', 'analytics']
+  const looked = await run(...replay, '--dry-run')
+  expect(looked).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('3 dead letters to replay'),
+  })
+  expect(await run(...replay, '--group', 'x')).toMatchObject({ code: 2 })
+  expect((await run('order', third)).output).toContain(
+    'was shed: so much was open for analytics that it was not told of this. To tell it all the same: orderwheel dead-letters replay --shed --target analytics --order ',
+  )
+  const told = await run(...replay, '--rate', '1000', '--reason', 'analytics is well')
+  expect(told).toMatchObject({ code: 0, output: expect.stringContaining('3 of 3 replayed') })
+  expect(await states('analytics')).toEqual({ open: 5 })
+})
