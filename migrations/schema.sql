@@ -193,7 +193,8 @@ AS $function$
 begin
   perform orderwheel.chain_entries(array[(
     null, case tg_op when 'INSERT' then new.at else now() end, case tg_op when 'INSERT' then 'action' else 'masked' end,
-    new.id, '{}', orderwheel.record_digest(new), null, null)::orderwheel.audit_chain]);
+    new.id, jsonb_strip_nulls(jsonb_build_object('kept', encode(orderwheel.kept_digest(new), 'hex'))),
+    orderwheel.record_digest(new), null, null)::orderwheel.audit_chain]);
   return null;
 end
 $function$;
@@ -660,14 +661,15 @@ comment on index orderwheel.idempotency_keys_age is 'Keys older than 7 days, to 
 comment on index orderwheel.idempotency_keys_pkey is 'Looks a repeated request up.';
 
 create table orderwheel.audit_log (
-  id      uuid not null default uuidv7(),
-  at      timestamp with time zone not null default now(),
-  who     text not null,
-  action  text not null,
-  subject text not null,
-  reason  text,
-  details jsonb not null default '{}'::jsonb,
-  salt    uuid not null default gen_random_uuid(),
+  id        uuid not null default uuidv7(),
+  at        timestamp with time zone not null default now(),
+  who       text not null,
+  action    text not null,
+  subject   text not null,
+  reason    text,
+  details   jsonb not null default '{}'::jsonb,
+  salt      uuid not null default gen_random_uuid(),
+  kept_salt uuid default gen_random_uuid(),
   constraint audit_log_pkey PRIMARY KEY (id),
   constraint audit_log_action_check CHECK ((length(action) <= 100)),
   constraint audit_log_reason_check CHECK ((length(reason) <= 2000)),
@@ -685,6 +687,7 @@ comment on column orderwheel.audit_log.subject is 'To what: a key, a target, an 
 comment on column orderwheel.audit_log.reason is 'The reason given.';
 comment on column orderwheel.audit_log.details is 'Anything else worth keeping.';
 comment on column orderwheel.audit_log.salt is 'Salt of the row''s digest in audit_chain, anew when forgetting takes texts from the row: then nobody can guess from the old digest what it said.';
+comment on column orderwheel.audit_log.kept_salt is 'Salt of kept_digest(), the same as long as the row is there; null: written before there was one.';
 comment on index orderwheel.audit_log_at is 'What was done lately.';
 comment on index orderwheel.audit_log_pkey is 'Time-ordered.';
 comment on index orderwheel.audit_log_subject is 'What was done to an order, a target, a letter: order_timeline.';
@@ -1250,7 +1253,7 @@ comment on column orderwheel.audit_chain."position" is '1, 2, 3 … without a ga
 comment on column orderwheel.audit_chain.at is 'When it was done or entered.';
 comment on column orderwheel.audit_chain.kind is 'begun: the first entry · action: a row of audit_log · masked: forgetting took texts from that row · told: an audit target was told · forgotten: an order lost its personal data · removed: the retention deleted.';
 comment on column orderwheel.audit_chain.record is 'The row of audit_log (action, masked) or the order (told, forgotten); null: a message about no order was told, of which there is no digest.';
-comment on column orderwheel.audit_chain.details is 'Nothing personal. begun: chain, a random name · told: target, message, kind, externalId, total, currency, payload (a digest) · removed: of, until, count.';
+comment on column orderwheel.audit_chain.details is 'Nothing personal. begun: chain, a random name · action, masked: kept, a digest: kept_digest() · told: target, message, kind, externalId, total, currency, payload (a digest) · removed: of, until, count.';
 comment on column orderwheel.audit_chain.digest is 'SHA-256 of a salt and of what it is about: the row of audit_log, the order''s document; of a forgotten order, what is left of it, without a salt.';
 comment on column orderwheel.audit_chain.previous is 'The hash of the entry before; of the first, zeros.';
 comment on column orderwheel.audit_chain.hash is 'SHA-256 of position, at, kind, record, details, digest and previous: entry_hash().';
@@ -1425,6 +1428,13 @@ begin
 end
 $function$;
 comment on function orderwheel.chain_entries(orderwheel.audit_chain[]) is 'Appends entries without position and hash, in this order; answers the position before the first of them. The last thing a transaction does: it holds the chain''s end until then.';
+
+CREATE OR REPLACE FUNCTION orderwheel.kept_digest(record orderwheel.audit_log)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN ((record).kept_salt IS NOT NULL) THEN sha256(convert_to((((((orderwheel.netstring(((record).kept_salt)::text) || orderwheel.netstring(((record).id)::text)) || orderwheel.netstring(orderwheel.entry_time((record).at))) || orderwheel.netstring((record).who)) || orderwheel.netstring((record).action)) || orderwheel.netstring((record).subject)), 'UTF8'::name)) ELSE NULL::bytea END;
+comment on function orderwheel.kept_digest(orderwheel.audit_log) is 'Digest of what forgetting leaves of a row of audit_log as it was; null: the row has no salt for it.';
 
 create view orderwheel.order_timeline as
  SELECT o.id AS order_id,

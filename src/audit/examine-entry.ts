@@ -1,7 +1,8 @@
 import { digestOf, type Entry, hashEntry } from './entry.ts'
 import type { ChainFinding, ChainFindingKind } from './finding.ts'
 import type { EntryBeside } from './read-entries.ts'
-import { leastHours, type Removals } from './read-removals.ts'
+import { type Excuses, isWhileForgetting } from './read-excuses.ts'
+import { leastHours } from './read-removals.ts'
 
 /** Where the walk is: what the next entry has to be. */
 export type Link = { position: number; hash: string }
@@ -28,15 +29,15 @@ export type Gone = 'records-removed' | 'records-masked' | 'orders-removed' | 'or
 /** What an entry is about, beside what the entry says of it. `gone`: rightly so, and said in the chain. */
 export function examineSubject(
   entry: EntryBeside,
-  removals: Removals,
+  excuses: Excuses,
 ): { finding?: ChainFinding; gone?: Gone } {
   switch (entry.kind) {
     case 'action':
     case 'masked':
-      return examineRecord(entry, removals)
+      return examineRecord(entry, excuses)
     case 'told':
     case 'forgotten':
-      return examineOrder(entry, removals)
+      return examineOrder(entry, excuses)
     case 'removed':
       return examineRemoval(entry)
     default:
@@ -44,12 +45,25 @@ export function examineSubject(
   }
 }
 
-function examineRecord(
-  entry: EntryBeside,
-  { records }: Removals,
-): ReturnType<typeof examineSubject> {
-  if (entry.isMaskedLater) return entry.kind === 'action' ? { gone: 'records-masked' } : {}
+function examineRecord(entry: EntryBeside, excuses: Excuses): ReturnType<typeof examineSubject> {
+  const { records } = excuses
   const name = `Record ${entry.record} of audit_log`
+  if (entry.kind === 'masked' && !isWhileForgetting(entry, excuses))
+    return finding(
+      entry,
+      'record-changed',
+      `${name} was changed under the name of forgetting, when nobody was being forgotten.`,
+    )
+  const kept = textOf(entry, 'kept')
+  if (entry.isMaskedLater) {
+    if (kept !== undefined && kept !== entry.keptLater)
+      return finding(
+        entry,
+        'record-changed',
+        `${name} was changed in more than forgetting changes: who did what to what, or when.`,
+      )
+    return entry.kind === 'action' ? { gone: 'records-masked' } : {}
+  }
   if (entry.row === null) {
     const { doneAt } = entry
     const isRemoved = records !== null && doneAt !== null && doneAt <= records
@@ -57,7 +71,8 @@ function examineRecord(
     if (isRemoved) return entry.kind === 'action' ? { gone: 'records-removed' } : {}
     return finding(entry, 'record-removed', `${name}, entered at ${entry.at}, was removed.`)
   }
-  if (digestOf(entry.row) === entry.digest) return {}
+  const isKept = kept === undefined || kept === digestOf([entry.keptSalt, ...entry.row.slice(1, 6)])
+  if (isKept && digestOf(entry.row) === entry.digest) return {}
   const [, , at, who, action] = entry.row
   return finding(
     entry,
@@ -66,7 +81,8 @@ function examineRecord(
   )
 }
 
-function examineOrder(entry: EntryBeside, { orders }: Removals): ReturnType<typeof examineSubject> {
+function examineOrder(entry: EntryBeside, excuses: Excuses): ReturnType<typeof examineSubject> {
+  const { orders } = excuses
   const { hasOrder, hasSalt, orderMadeAt, isForgottenLater } = entry
   const isTold = entry.kind === 'told'
   // A message about no order: that it was told is all there is.
@@ -77,7 +93,17 @@ function examineOrder(entry: EntryBeside, { orders }: Removals): ReturnType<type
     if (isRemoved) return isTold ? { gone: 'orders-removed' } : {}
     return finding(entry, 'order-removed', `${name} was removed.`)
   }
-  if (isTold && isForgottenLater) return { gone: 'orders-forgotten' }
+  if (isTold && isForgottenLater) {
+    if (entry.isAsTold) return { gone: 'orders-forgotten' }
+    const what = `${name} is not what ${textOf(entry, 'target')} was told: forgetting changes neither its number nor its total or currency.`
+    return finding(entry, 'order-changed', what)
+  }
+  if (!isTold && !(entry.isForgotten && isWhileForgetting(entry, excuses)))
+    return finding(
+      entry,
+      'order-changed',
+      `${name} was changed under the name of forgetting, when nobody was being forgotten.`,
+    )
   if (isTold && !hasSalt)
     return finding(
       entry,

@@ -10,12 +10,20 @@ export type EntryBeside = Entry & {
   doneAt: Date | null
   /** A later entry says what forgetting left of the same record. */
   isMaskedLater: boolean
+  /** What the last of those says of what forgetting never changes. */
+  keptLater: string | null
   /** The row of audit_log; null: it is not there. */
   row: (string | null)[] | null
+  /** Of the row, for what forgetting never changes. */
+  keptSalt: string | null
   /** Whether the order is there. */
   hasOrder: boolean
   hasSalt: boolean
   isForgottenLater: boolean
+  /** Whether the order says that it was forgotten. */
+  isForgotten: boolean
+  /** Whether the order has the number, total and currency that the entry says it had. */
+  isAsTold: boolean
   /** Of the order, with the salt if there is one. */
   documentDigest: string | null
   /** Of the message; null: it is not there, or the salt is not. */
@@ -44,17 +52,25 @@ export async function readEntries(
                                             where f.record = c.record and f.kind = 'action' order by f.position limit 1)
                        else c.at end as "doneAt",
            c.kind in ('action', 'masked') and ${hasLater('masked')} as "isMaskedLater",
+           (select l.details ->> 'kept' from orderwheel.audit_chain l
+             where l.record = c.record and l.position > c.position and l.kind = 'masked'
+             order by l.position desc limit 1) as "keptLater",
            c.kind = 'told' and ${hasLater('forgotten')} as "isForgottenLater",
-           a.row, o.id is not null as "hasOrder", s.salt is not null as "hasSalt",
+           a.row, a.kept_salt as "keptSalt", o.id is not null as "hasOrder", s.salt is not null as "hasSalt",
+           coalesce(o.is_forgotten, false) as "isForgotten",
+           (o.external_id, o.total, o.currency)
+             is not distinct from (c.details ->> 'externalId', c.details -> 'total', c.details -> 'currency') as "isAsTold",
            ${digestInPlace('o.document')} as "documentDigest",
            case when s.salt is not null and m.payload is not null then ${digestInPlace('m.payload')} end as "payloadDigest",
            uuid_extract_timestamp(c.record) as "orderMadeAt"
       from entry c
       left join lateral (
-             select array[salt::text, id::text, ${timeText('at')}, who, action, subject, reason, details::text] as row
+             select array[salt::text, id::text, ${timeText('at')}, who, action, subject, reason, details::text] as row,
+                    kept_salt::text
                from orderwheel.audit_log where id = c.record and c.kind in ('action', 'masked') offset 0) a on true
       left join lateral (
-             select id, document::text as document
+             select id, document::text as document, external_id, document #> '{totals,total}' as total,
+                    document -> 'currency' as currency, forgotten_at is not null as is_forgotten
                from orderwheel.orders where id = c.record and c.kind in ('told', 'forgotten') offset 0) o on true
       left join lateral (
              select salt::text as salt from orderwheel.audit_salts where position = c.position offset 0) s on true

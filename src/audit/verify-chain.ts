@@ -7,7 +7,7 @@ import { examineLink, examineSubject, type Gone, type Link } from './examine-ent
 import { findCut, findUnentered } from './find-unentered.ts'
 import type { ChainFinding } from './finding.ts'
 import { type EntryBeside, readEntries } from './read-entries.ts'
-import { readRemovals } from './read-removals.ts'
+import { readExcuses } from './read-excuses.ts'
 
 export type ChainReport = {
   /** Entries that were looked at, after `since`. */
@@ -57,15 +57,15 @@ export async function verifyChain(db: Db, asked: VerifyChain = {}): Promise<Chai
   const until = await readEnd(db)
   let last = await readStart(db, since, say)
   let isExpectedThere = isExpected(expect, last)
-  let removals = await readRemovals(db)
+  let excuses = await readExcuses(db)
   for (;;) {
     const entries = await readEntries(db, { after: last.position, until, limit: atATime })
-    // What was deleted after they were read is said by an entry that is there before it is gone.
-    if (entries.some(isMissing)) removals = await readRemovals(db)
+    // Who deletes or forgets says so before they do it; here it was read before.
+    if (entries.some(needsExcuse)) excuses = await readExcuses(db)
     for (const entry of entries) {
       const link = { position: Number(entry.position), hash: entry.hash }
       say(examineLink(entry, last))
-      const { finding, gone } = examineSubject(entry, removals)
+      const { finding, gone } = examineSubject(entry, excuses)
       if (finding) say([finding])
       if (gone) report.gone[gone] += 1
       isExpectedThere ||= isExpected(expect, link)
@@ -106,10 +106,9 @@ async function readStart(
   return { position: since, hash: beginning }
 }
 
-function isMissing({ kind, row, hasOrder }: EntryBeside): boolean {
-  const isAboutRow = kind === 'action' || kind === 'masked'
-  const isAboutOrder = kind === 'told' || kind === 'forgotten'
-  return (isAboutRow && row === null) || (isAboutOrder && !hasOrder)
+function needsExcuse({ kind, row, hasOrder }: EntryBeside): boolean {
+  if (kind === 'masked' || kind === 'forgotten') return true
+  return (kind === 'action' && row === null) || (kind === 'told' && !hasOrder)
 }
 
 function isExpected(expect: VerifyChain['expect'], { position, hash }: Link): boolean {

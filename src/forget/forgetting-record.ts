@@ -74,7 +74,7 @@ export async function finishForgetting(db: Db, done: Finished): Promise<{ orders
     }>`
       update orderwheel.forgettings
          set refused = ${done.refusedCount}, masked = masked + ${done.masked},
-             salt = null, person = null, finished_at = coalesce(finished_at, now())
+             salt = null, person = null, finished_at = now()
        where id = ${done.id}
       returning orders, reason, masked, old.finished_at is null as "wasOpen"`.execute(tx)
     const [row] = rows

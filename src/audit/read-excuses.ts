@@ -1,0 +1,42 @@
+import { sql } from 'kysely'
+
+import type { Db } from '#database/open-database.ts'
+
+import { readRemovals, type Removals } from './read-removals.ts'
+
+/** Why something may rightly not be there, or not be as it was. */
+export type Excuses = Removals & { forgettings: readonly Forgetting[] }
+
+export type Forgetting = {
+  from: Date
+  /** null: it runs, or was interrupted. */
+  until: Date | null
+  /** Of the entry that says who asked for it; null: there is none. */
+  position: number | null
+}
+
+export async function readExcuses(db: Db): Promise<Excuses> {
+  const removals = await readRemovals(db)
+  // Two who forget the same person end as one; the second needs no longer than this to notice.
+  const { rows } = await sql<Forgetting>`
+    select f.started_at as from, f.finished_at + interval '1 hour' as until, min(c.position)::float8 as position
+      from orderwheel.forgettings f
+      left join orderwheel.audit_log a on a.subject = f.id::text and a.action = 'person.forgetting'
+      left join orderwheel.audit_chain c on c.record = a.id and c.kind = 'action'
+     group by f.id`.execute(db)
+  return { ...removals, forgettings: rows }
+}
+
+/** Whether somebody was being forgotten when this was entered, and the chain had said so, or the retention deleted that. */
+export function isWhileForgetting(
+  { at, position }: { at: string; position: string },
+  { forgettings, records }: Excuses,
+): boolean {
+  const time = Date.parse(at)
+  return forgettings.some(
+    ({ from, until, position: saidBy }) =>
+      from.getTime() <= time &&
+      (until === null || time <= until.getTime()) &&
+      (saidBy === null ? records !== null && from <= records : saidBy < Number(position)),
+  )
+}
