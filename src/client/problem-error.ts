@@ -16,6 +16,8 @@ export class ProblemError extends Error {
   readonly errors: readonly ProblemPart[]
   /** For `order-exists`: the order that is there. */
   readonly orderId: string | undefined
+  /** For `payment-declined`: the gateway's own code for why, when it gave one. */
+  readonly declineCode: string | undefined
   readonly retryAfterSeconds: number | undefined
 
   constructor(answer: Response, body: unknown) {
@@ -31,6 +33,7 @@ export class ProblemError extends Error {
     this.detail = detail
     this.errors = Array.isArray(said.errors) ? said.errors.filter(isPart) : []
     this.orderId = textOf(said.orderId)
+    this.declineCode = textOf(said.declineCode)
     this.retryAfterSeconds = readRetryAfter(answer.headers.get('retry-after'))
   }
 
@@ -42,7 +45,7 @@ export class ProblemError extends Error {
 
   /** Whether the request it answers certainly took no effect. One in progress may be paid by now. */
   get nothingWasDone(): boolean {
-    return [408, 425, 429].includes(this.status)
+    return this.code === 'payment-unavailable' || [408, 425, 429].includes(this.status)
   }
 }
 

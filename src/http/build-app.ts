@@ -35,6 +35,8 @@ import { createKnownOrders } from '#orders/known-orders.ts'
 import { createOrderWriter, type OrderWriterOptions } from '#orders/place-order.ts'
 import { createStatusLinks } from '#orders/status-links.ts'
 import { watchOrders } from '#orders/watch-orders.ts'
+import { readOwner } from '#owner/read-owner.ts'
+import { askOwner } from '#payments/ask-owner.ts'
 import { createPaidOrders } from '#payments/place-paid-order.ts'
 import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 import type { Target } from '#targets/target.ts'
@@ -104,7 +106,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const app = createServer(log, limits)
   const writer = createOrderWriter({ pool, outboxChanged, ...options.writer })
   const placePaid = gateway
-    ? createPaidOrders({ pool, db, gateway, log, outboxChanged })
+    ? createPaidOrders({
+        pool,
+        db,
+        gateway,
+        log,
+        whyNotCharged: askOwner(() => readOwner(db, deployment), now),
+        outboxChanged,
+      })
     : undefined
   const gate = createIntakeGate({ db, log, limits: options.intake ?? intakeDefaults, now })
   const isKnown = createKnownOrders(pool)

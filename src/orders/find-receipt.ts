@@ -21,6 +21,7 @@ type Row = {
   states: DeliveryState[]
   unrelayed: boolean
   refused: boolean
+  unpaid: boolean
 }
 
 /**
@@ -38,12 +39,12 @@ export async function findReceipt(
 ): Promise<FoundReceipt> {
   const found = await readRow(db, { orderId, targets, kinds, had })
   if (!found) return { kind: 'order-not-found' }
-  const { forgotten, name, contentType, digest, bytes, states, unrelayed, refused } = found
+  const { forgotten, name, contentType, digest, bytes, states, unrelayed, refused, unpaid } = found
   if (name !== null) return { kind: 'receipt', name, contentType, digest, bytes }
   if (refused || states.includes('dead') || states.includes('uncertain'))
     return { kind: 'not-ready', why: 'stuck' }
   if (states.includes('retrying')) return { kind: 'not-ready', why: 'retrying' }
-  if (unrelayed || states.length > 0) return { kind: 'not-ready', why: 'on-its-way' }
+  if (unpaid || unrelayed || states.length > 0) return { kind: 'not-ready', why: 'on-its-way' }
   return { kind: 'none', forgotten }
 }
 
@@ -63,7 +64,8 @@ async function readRow(
                     where m.order_id = o.id and m.kind = any(${kinds}::text[])) as unrelayed,
            exists (select from orderwheel.outbox m
                     where m.order_id = o.id and m.kind = any(${kinds}::text[])
-                      and m.refusal is not null) as refused
+                      and m.refusal is not null) as refused,
+           exists (select from orderwheel.payments where order_id = o.id and state = 'pending') as unpaid
       from orderwheel.orders o
       left join lateral (
         select name, content_type, bytes, encode(sha256(bytes), 'hex') as digest

@@ -1,3 +1,4 @@
+import type { PaymentMode } from '#messages/charged-payment.ts'
 import type { Order } from '#messages/order.ts'
 import type { ChargeResult } from '#targets/payment/charge-result.ts'
 import type { Charge, PaymentGateway } from '#targets/payment/payment-gateway.ts'
@@ -9,6 +10,8 @@ export type ToCharge = {
   /** Its payment has no token. */
   order: Order
   token: string
+  /** As it was begun: the same key must not ask for something else. */
+  mode: PaymentMode
   attempt: number
 }
 
@@ -18,7 +21,7 @@ export async function charge(
   toCharge: ToCharge,
   { seconds, lookFirst }: { seconds: number; lookFirst: boolean },
 ): Promise<ChargeResult> {
-  const given = describe(gateway, toCharge)
+  const given = describe(toCharge)
   if (lookFirst && gateway.lookup) {
     const found = await gateway.lookup({ ...given, signal: within(seconds) })
     if (found.kind !== 'unknown') return found
@@ -26,10 +29,14 @@ export async function charge(
   return gateway.charge({ ...given, signal: within(seconds) })
 }
 
-function describe(
-  { mode }: PaymentGateway,
-  { order, orderId, receivedAt, token, attempt }: ToCharge,
-): Omit<Charge, 'signal'> {
+function describe({
+  order,
+  orderId,
+  receivedAt,
+  token,
+  mode,
+  attempt,
+}: ToCharge): Omit<Charge, 'signal'> {
   return {
     order: { ...order, id: orderId, receivedAt },
     token,

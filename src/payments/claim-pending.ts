@@ -32,7 +32,7 @@ export async function claimPending(
           where state = 'pending' and try_after <= now()
           order by try_after limit ${limit}
             for update skip locked)
-    returning p.order_id as "orderId", p.token, p.attempts as attempt, o.document as "order",
+    returning p.order_id as "orderId", p.token, p.mode, p.attempts as attempt, o.document as "order",
               o.received_at as "receivedAt"`.execute(db)
   return rows.map((row) => ({ ...row, receivedAt: row.receivedAt.toISOString() }))
 }

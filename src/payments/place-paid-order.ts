@@ -11,6 +11,7 @@ import { isLockTimeout } from '#orders/write-alone.ts'
 import type { ChargeResult } from '#targets/payment/charge-result.ts'
 import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
+import type { WhyNotCharged } from './ask-owner.ts'
 import { charge } from './charge.ts'
 import { insertPaidOrder } from './insert-paid-order.ts'
 import { readPayment } from './read-payment.ts'
@@ -22,8 +23,8 @@ export type PaidPlaced =
   /** Placed; whether it was charged is being found out. */
   | { kind: 'awaiting'; id: string; replayed: boolean }
   | { kind: 'declined'; id: string; replayed: boolean; reason: string; code: string | null }
-  /** For certain nothing was charged, and nothing is stored. */
-  | { kind: 'not-charged' }
+  /** For certain nothing was charged, and nothing is stored. `why`: it must not be from here. */
+  | { kind: 'not-charged'; why?: string }
   | Exclude<Conflict, { kind: 'replayed' }>
   /** The same request is being answered. */
   | { kind: 'in-progress' }
@@ -39,6 +40,8 @@ export type PayingOptions = {
   db: Db
   gateway: PaymentGateway
   log: Log
+  /** Asked before each order: from a copy of a database, nobody is charged. */
+  whyNotCharged: WhyNotCharged
   /** Called after each commit that added a message; must not throw. */
   outboxChanged: () => void
   /** Buyers that may wait at a time. Default 1 000: each is a request with its order, and a connection to the gateway. */
@@ -82,6 +85,8 @@ async function place(options: PayingOptions, paid: PaidOrder): Promise<PaidPlace
   }
   const claimSeconds = gateway.deadlineSeconds + recordWithinSeconds
   const { provider, mode } = gateway
+  const why = await options.whyNotCharged()
+  if (why !== undefined) return (await findKnown(options, stored)) ?? { kind: 'not-charged', why }
   try {
     const placed = await insertPaidOrder(pool, {
       order: stored,
@@ -94,7 +99,7 @@ async function place(options: PayingOptions, paid: PaidOrder): Promise<PaidPlace
     const asked = { orderId: placed.id, attempt: 1 }
     const result = await charge(
       gateway,
-      { ...asked, order, receivedAt: placed.receivedAt, token: paid.token },
+      { ...asked, order, receivedAt: placed.receivedAt, token: paid.token, mode },
       { seconds: gateway.deadlineSeconds, lookFirst: false },
     )
     return await record(options, asked, result)
@@ -110,7 +115,7 @@ function withoutToken(order: Order, { provider, mode }: PaymentGateway): Order {
 }
 
 async function record(
-  { db, gateway, log, outboxChanged }: PayingOptions,
+  { db, log, outboxChanged }: PayingOptions,
   asked: Asked,
   result: ChargeResult,
 ): Promise<PaidPlaced> {
@@ -119,7 +124,7 @@ async function record(
   switch (result.kind) {
     case 'approved':
     case 'declined': {
-      const { told } = await recordSettled(db, gateway, { orderId: id, settled: result })
+      const { told } = await recordSettled(db, { orderId: id, settled: result })
       if (told) outboxChanged()
       return answerOf(db, { id, replayed })
     }
@@ -158,9 +163,16 @@ async function answerOf(
   }
 }
 
-async function explain({ pool, db }: PayingOptions, order: NewOrder): Promise<PaidPlaced> {
+async function explain(options: PayingOptions, order: NewOrder): Promise<PaidPlaced> {
+  // What was in its way is gone in between, as one that was not charged: the same request again finds it free.
+  return (await findKnown(options, order)) ?? { kind: 'in-progress' }
+}
+
+async function findKnown(
+  { pool, db }: PayingOptions,
+  order: NewOrder,
+): Promise<PaidPlaced | undefined> {
   const [conflict] = await findConflicts(pool, [order])
   if (conflict?.kind === 'replayed') return answerOf(db, { id: conflict.id, replayed: true })
-  // What was in its way is gone in between, as one that was not charged: the same request again finds it free.
-  return conflict ?? { kind: 'in-progress' }
+  return conflict
 }

@@ -48,7 +48,7 @@ async function reconcile(
   switch (result.kind) {
     case 'approved':
     case 'declined': {
-      const { told } = await recordSettled(db, gateway, { orderId, settled: result })
+      const { told } = await recordSettled(db, { orderId, settled: result })
       log.info({ orderId, state: result.kind }, 'payment is known now')
       if (told) outboxChanged()
       return

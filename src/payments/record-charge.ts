@@ -2,9 +2,8 @@ import { sql } from 'kysely'
 
 import type { Db, Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
-import type { ChargedPayment } from '#messages/charged-payment.ts'
+import type { ChargedPayment, PaymentMode } from '#messages/charged-payment.ts'
 import type { ChargeResult } from '#targets/payment/charge-result.ts'
-import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
 /** What is known of a charge. */
 export type Settled = Extract<ChargeResult, { kind: 'approved' | 'declined' }>
@@ -19,22 +18,35 @@ export type Asked = { orderId: string; attempt: number }
  */
 export async function recordSettled(
   db: Db,
-  gateway: Pick<PaymentGateway, 'provider' | 'mode'>,
   { orderId, settled }: { orderId: string; settled: Settled },
 ): Promise<{ told: boolean }> {
-  return db.transaction().execute(async (tx) => {
-    // Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it
-    // was paid is not told as placed, and what is placed is told before its cancellation.
-    await sql`select from orderwheel.orders where id = ${orderId} for update`.execute(tx)
-    const { rows } = await write(tx, orderId, { settled, payment: describe(gateway, settled) })
-    return { told: rows.length > 0 }
-  })
+  return db.transaction().execute((tx) => settle(tx, { orderId, settled }))
 }
 
-function describe(
-  { provider, mode }: Pick<PaymentGateway, 'provider' | 'mode'>,
-  settled: Settled,
-): ChargedPayment {
+async function settle(
+  tx: Tx,
+  { orderId, settled }: { orderId: string; settled: Settled },
+): Promise<{ told: boolean }> {
+  const begun = await lockPaid(tx, orderId)
+  if (!begun) return { told: false }
+  const { rows } = await write(tx, orderId, { settled, payment: describe(begun, settled) })
+  return { told: rows.length > 0 }
+}
+
+/** As it was begun: by now the configuration may name another gateway, or another mode. */
+type Begun = { provider: string; mode: PaymentMode }
+
+// Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it was
+// paid is not told as placed, and what is placed is told before its cancellation.
+async function lockPaid(tx: Tx, orderId: string): Promise<Begun | undefined> {
+  const { rows } = await sql<Begun>`
+    select p.provider, p.mode
+      from orderwheel.orders o join orderwheel.payments p on p.order_id = o.id
+     where o.id = ${orderId} for update of o`.execute(tx)
+  return rows[0]
+}
+
+function describe({ provider, mode }: Begun, settled: Settled): ChargedPayment {
   if (settled.kind === 'declined') return { status: 'declined', provider, reference: null, mode }
   const status = mode === 'authorise' ? 'authorized' : 'captured'
   return { status, provider, reference: settled.reference, mode }

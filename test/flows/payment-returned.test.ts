@@ -122,7 +122,7 @@ test('an order that is cancelled before it is known to be paid is not told as pl
   const shop = await openShop({ deadlineSeconds: 0.2 })
   const id = await shop.pay('tok_timeout_after_charge')
   await shop.addMessage(id, 'order.cancelled')
-  await recordSettled(shop.db, shop.gateway, {
+  await recordSettled(shop.db, {
     orderId: id,
     settled: { kind: 'approved', reference: (await shop.cards.charges())[0]?.id ?? '' },
   })

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest'
 
 import { createLog } from '#base/log.ts'
 import { checkConfig } from '#config/check-config.ts'
+import type { AppOptions } from '#http/build-app.ts'
 import { reconcilePayments } from '#payments/reconcile-payments.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 import { custom } from '#targets/custom.ts'
@@ -78,9 +79,12 @@ export type PayingShop = TestApi & {
 }
 
 /** An API whose orders are paid by this gateway; stopped when the test ends. */
-export async function startPayingShop(definition: PaymentDefinition): Promise<PayingShop> {
+export async function startPayingShop(
+  definition: PaymentDefinition,
+  options: Partial<AppOptions> = {},
+): Promise<PayingShop> {
   const { payment } = createPayment(definition)
-  const api = await startTestApi({ payment })
+  const api = await startTestApi({ payment, ...options })
   onTestFinished(async () => {
     await api.close()
     await payment.close()

@@ -17,10 +17,9 @@ export function refusePaid(
       return new HttpProblem(
         'payment-unavailable',
         {
-          detail:
-            'Nothing was charged and nothing was stored. Repeat the request with the same Idempotency-Key.',
+          detail: `Nothing was charged and nothing was stored. ${paid.why ?? 'Repeat the request with the same Idempotency-Key.'}`,
         },
-        { 'retry-after': '5' },
+        { 'retry-after': paid.why === undefined ? '5' : '60' },
       )
     case 'in-progress':
       return new HttpProblem(

@@ -17,7 +17,7 @@ import { maxReasonBytes } from '#targets/read-outcome.ts'
 import { reasonOf } from '#targets/reason-of.ts'
 import type { FromEnvironment, Told } from '#targets/target-kind.ts'
 
-import { notCharged, readChargeResult, type ChargeResult } from './charge-result.ts'
+import { declined, notCharged, readChargeResult, type ChargeResult } from './charge-result.ts'
 import { chargeAgent, chargeWithin, lookUpWithin } from './charge-within.ts'
 import { keptText } from './kept-text.ts'
 import {
@@ -125,6 +125,8 @@ function judge(options: Options, exchange: Exchange, token: string): ChargeResul
 const openStatuses = new Set([408, 409, 425, 429])
 
 function judgeStatus({ status }: HttpAnswer): ChargeResult {
+  // What gateways say of a card that was not accepted.
+  if (status === 402) return declined('declined')
   const reason = `answered ${status}`
   return status >= 400 && status < 500 && !openStatuses.has(status)
     ? notCharged(reason)
