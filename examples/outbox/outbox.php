@@ -33,5 +33,5 @@ $db = new PDO(
     [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]
 );
 takeFromStock($db, 'IPOD-GREEN', 2);
-// Optional, after the commit: without it, the relay finds the message within 1.25 s.
+// Optional, after the commit: without it, the relay finds the message within 1.5 s.
 $db->exec('notify orderwheel_outbox');

@@ -28,7 +28,7 @@ const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
 await client.connect()
 try {
   await takeFromStock(client, 'IPOD-GREEN', 2)
-  // Optional, after the commit: without it, the relay finds the message within 1.25 s.
+  // Optional, after the commit: without it, the relay finds the message within 1.5 s.
   await client.query('notify orderwheel_outbox')
 } finally {
   await client.end()
