@@ -1,3 +1,4 @@
+import { spellings } from './spellings.ts'
 import type { HttpExchange } from './watch-exchanges.ts'
 
 const hidden = '***'
@@ -13,7 +14,7 @@ export function maskExchange(
 ): HttpExchange {
   const mask = maskValues(variables)
   const headers = (given: HttpExchange['headers']): HttpExchange['headers'] =>
-    given.map(([name, value]) => [name, isSecret(name) ? hidden : mask(value)])
+    given.map(([name, value]) => [name, isSecret(name, value) ? hidden : mask(value)])
   const { answer } = exchange
   return {
     ...exchange,
@@ -24,19 +25,31 @@ export function maskExchange(
   }
 }
 
-function isSecret(name: string): boolean {
-  return secretHeader.test(name) && name.toLowerCase() !== 'idempotency-key'
+function isSecret(name: string, value: string): boolean {
+  return (
+    (secretHeader.test(name) && name.toLowerCase() !== 'idempotency-key') ||
+    /^(basic|bearer|digest) /i.test(value)
+  )
 }
 
-/** Puts *** for the values of variables whose name says that they are secrets, wherever they are. */
+/**
+ * Puts *** for the values of variables whose name says that they are secrets, and for their words, wherever they are
+ * and however they are spelled there.
+ */
 export function maskValues(
   variables: Readonly<Record<string, string | undefined>>,
 ): (text: string) => string {
   const secrets = Object.entries(variables)
-    .flatMap(([name, value]) => (value && secretVariable.test(name) ? value.split(' ') : []))
+    .flatMap(([name, value]) =>
+      value && secretVariable.test(name) ? [value, ...value.split(' ')] : [],
+    )
     // Shorter ones are words, and no secrets worth the name.
     .filter(({ length }) => length >= 6)
-  return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, hidden), text)
+    // Of two that begin alike, the whole one.
+    .toSorted((one, other) => other.length - one.length)
+  if (secrets.length === 0) return (text) => text
+  const spelled = new RegExp([...new Set(secrets)].map(spellings).join('|'), 'g')
+  return (text) => text.replaceAll(spelled, hidden)
 }
 
 /** Keys are sent in a query as well. */
