@@ -117,6 +117,34 @@ test('a mail is shown as it was sent, with what the server replied', async () =>
   expect(code).toBe(0)
 })
 
+test('what would be done again is only told when that is meant, and what enters nothing is not', async () => {
+  const sms = await startReceiver((response) => response.writeHead(200).end())
+  shop = await openTestShop([testTarget('sms')])
+  const { orderId } = await shop.placeOrder()
+  const http = (more: string) => `http({ url: ${JSON.stringify(sms.url)}${more} })`
+  const run = await prepare({
+    sms: http(', idempotent: false'),
+    payment: http(''),
+    audit: 'audit()',
+  })
+  for (const target of ['sms', 'payment']) {
+    const refused = await run(target, '--order', orderId)
+    expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('Not called. ') })
+    expect(refused.output).toContain('Give --yes if that is meant.')
+    expect((await run(target, '--order', orderId, '--dry-run')).code).toBe(0)
+  }
+  expect(sms.received).toEqual([])
+  expect(await run('sms', '--order', orderId, '--yes')).toMatchObject({ code: 0 })
+  expect(sms.received).toHaveLength(1)
+
+  const audit = await run('audit', '--order', orderId, '--yes')
+  expect(audit).toMatchObject({ code: 2, output: expect.stringContaining('audit is not called') })
+  const { rows } = await shop.pool.query(
+    `select details->>'target' as target from orderwheel.audit_log where action = 'target.tested'`,
+  )
+  expect(rows).toEqual([{ target: 'sms' }])
+})
+
 test('nothing is called from a copy of the database, and nothing that is not there', async () => {
   const { erp, orderId, run } = await openErp()
   await shop.pool.query(

@@ -10,7 +10,7 @@ export async function writeConfig(targets: Record<string, string>) {
     ([name, source]) => `${JSON.stringify(name)}: ${source}`,
   )
   const source = `
-    import { custom, defineConfig, email, http } from 'orderwheel'
+    import { audit, custom, defineConfig, email, http } from 'orderwheel'
     export default defineConfig({
       targets: { ${entries.join(', ')} },
       routes: { 'order.placed': ${JSON.stringify(Object.keys(targets))} },

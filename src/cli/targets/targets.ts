@@ -21,7 +21,7 @@ export const targets = defineCommand({
   summary:
     'Shows each target’s limits, circuit and pause; sets how much it may be called; tries it',
   usage:
-    '[list] [--json] | changes <target> [--json] | set <target> [--concurrency <number>] [--rate <calls>/<seconds>] | test <target> --order <id or externalId> [--dry-run]',
+    '[list] [--json] | changes <target> [--json] | set <target> [--concurrency <number>] [--rate <calls>/<seconds>] | test <target> --order <id or externalId> [--dry-run | --yes]',
   positionals: { least: 0, most: 2, missing: '' },
   options: {
     concurrency: {
@@ -43,6 +43,7 @@ export const targets = defineCommand({
       summary: 'Which of the order’s messages, for test; order.placed if left out',
     },
     'dry-run': { type: 'boolean', summary: 'Only shows what test would send' },
+    yes: { type: 'boolean', summary: 'Tests what does something again, or moves money, too' },
     json: { type: 'boolean', summary: 'For programs' },
   },
   async run({ values, positionals: [action = 'list', target] }, context) {
@@ -83,21 +84,26 @@ function test(
     order,
     message = 'order.placed',
     'dry-run': dryRun = false,
+    yes = false,
     json = false,
     ...rest
   } = given
   refuse(rest, 'test')
   if (typeof order !== 'string') throw usageError(name, 'test of which order? Give --order')
   const asked = { target, order, message: String(message) }
-  return testTarget({ ...asked, dryRun: dryRun === true, json: json === true }, context)
+  return testTarget(
+    { ...asked, dryRun: dryRun === true, isMeant: yes === true, json: json === true },
+    context,
+  )
 }
 
 function refuseTest({
   order,
   message,
   'dry-run': dryRun,
+  yes,
 }: Readonly<Record<string, unknown>>): void {
-  refuse({ order, message, 'dry-run': dryRun }, 'set')
+  refuse({ order, message, 'dry-run': dryRun, yes }, 'set')
 }
 
 function named(target: string | undefined): string {

@@ -11,11 +11,19 @@ import { callByHand, readByHand, tellByHand, type ByHand } from '#deliveries/tel
 import type { WrittenRequest } from '#targets/http/edit-request.ts'
 import type { Target } from '#targets/target.ts'
 
+import { checkTestable } from './check-testable.ts'
 import { describeTest } from './describe-test.ts'
 import { maskExchange, maskValues } from './mask-secrets.ts'
 import { watchExchanges } from './watch-exchanges.ts'
 
-type Given = { target: string; order: string; message: string; dryRun: boolean; json: boolean }
+type Given = {
+  target: string
+  order: string
+  message: string
+  dryRun: boolean
+  isMeant: boolean
+  json: boolean
+}
 
 /** Tells a target of an order by hand, and shows what was sent and answered, without secrets. */
 export async function testTarget(given: Given, context: Context): Promise<number> {
@@ -26,6 +34,7 @@ export async function testTarget(given: Given, context: Context): Promise<number
   })
   try {
     const target = find(targets, given.target)
+    checkTestable(target, given.isMeant || given.dryRun)
     return await withDatabase(environment, async ({ db }) => {
       const byHand = await findMessage(db, given)
       return given.dryRun
