@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 import type { DeliveryState } from '#database/tables.ts'
@@ -38,6 +38,16 @@ export type Report = {
 
 /** Undefined: there is none, or it expired long ago. `id` must be a UUID. */
 export async function readReport(db: Db, id: string): Promise<Report | undefined> {
+  const [report] = await select(db, sql`where r.id = ${id}::uuid`)
+  return report
+}
+
+/** The last so many that were asked for, the latest first. */
+export function readReports(db: Db, { limit }: { limit: number }): Promise<Report[]> {
+  return select(db, sql`order by r.requested_at desc, r.id desc limit ${limit}`)
+}
+
+async function select(db: Db, which: RawBuilder<unknown>): Promise<Report[]> {
   const { rows } = await sql<Row>`
     select r.id, r.kind, r.format, r.period_from as "from", r.period_to as "to", r.requested_at as "requestedAt",
            r.requested_by as "requestedBy", r.orders::float8 as orders, r.bytes::float8 as bytes, r.sums,
@@ -49,11 +59,11 @@ export async function readReport(db: Db, id: string): Promise<Report | undefined
                where a.message_id = r.id and a.target = d.target and a.number = d.attempts) end as reason
       from orderwheel.reports r
       left join orderwheel.deliveries d on d.message_id = r.id and d.target = ${reportsTargetName}
-     where r.id = ${id}::uuid`.execute(db)
-  const [row] = rows
-  if (!row) return undefined
-  const { isExpired: _, isUnrelayed: __, delivery: ___, ...report } = row
-  return { ...report, state: stateOf(row) }
+     ${which}`.execute(db)
+  return rows.map((row) => {
+    const { isExpired: _, isUnrelayed: __, delivery: ___, ...report } = row
+    return { ...report, state: stateOf(row) }
+  })
 }
 
 type Row = Omit<Report, 'state'> & {
