@@ -48,7 +48,7 @@ async function make(
 class TooLong extends Error {}
 
 // Ten milliseconds of this process, in which no other call of it gets on.
-const ordersAtATime = { csv: 500, pdf: 100 }
+const ordersAtATime = { csv: 500, pdf: 50 }
 
 async function write(
   db: Db,

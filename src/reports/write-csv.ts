@@ -17,6 +17,6 @@ function lineOf(cells: readonly string[]): string {
 
 /** Text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, "CSV Injection"). */
 function cellOf(text: string): string {
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }

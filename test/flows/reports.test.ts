@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto'
-import { get } from 'node:http'
-import { once } from 'node:events'
 
-import { sql } from 'kysely'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { forgetPerson } from '#forget/forget-person.ts'
-import { createKey } from '#keys/create-key.ts'
 import { forgetOldReports } from '#reports/forget-old-reports.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -214,163 +210,6 @@ test('a period without orders is a file with nothing but its header', async () =
   expect(readPdf((await shop.send(`/reports/${pdf}/file`)).rawPayload).pages).toHaveLength(2)
 })
 
-test('asking again with the same key asks for nothing more; with another body it is refused', async () => {
-  shop = await openReportingShop()
-  const key = { 'idempotency-key': 'october' }
-  const first = await shop.ask({}, key)
-  const again = await shop.ask({}, key)
-  expect(again.json()).toEqual(first.json())
-  expect(again.headers['idempotent-replayed']).toBe('true')
-  expect((await shop.ask({ format: 'pdf' }, key)).json()).toMatchObject({
-    code: 'idempotency-key-reused',
-  })
-  const { rows } = await shop.pool.query('select from orderwheel.reports')
-  expect(rows).toHaveLength(1)
-})
-
-const future = new Date(Date.now() + 86_400_000).toISOString()
-
-test.for<[string, object | string, number, string, string?]>([
-  ['nothing', {}, 422, 'invalid-report', '/kind'],
-  ['another kind', { kind: 'customers' }, 422, 'invalid-report', '/kind'],
-  ['another format', { format: 'xlsx' }, 422, 'invalid-report', '/format'],
-  ['a day without a time', { from: '2026-10-01' }, 422, 'invalid-report', '/from'],
-  ['a day that is none', { from: '2026-02-31T00:00:00Z' }, 422, 'invalid-report', '/from'],
-  ['an unknown field', { email: 'ada@example.com' }, 422, 'invalid-report', '/email'],
-  ['an end before its beginning', { to: '2026-09-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
-  ['no length', { to: '2026-10-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
-  ['a period of two years', { from: '2024-10-01T00:00:00Z' }, 422, 'invalid-report', '/to'],
-  ['the future', { to: future }, 422, 'invalid-report', '/to'],
-  ['a NUL', { kind: 'orders\u0000' }, 422, 'invalid-report', '/kind'],
-  ['no JSON', '{"kind": ', 400, 'invalid-json'],
-])('asking for a report with %s is refused, and nothing is left of it', async (given) => {
-  const [what, wanted, status, code, pointer] = given
-  shop = await openReportingShop()
-  const answer = await shop.ask(what === 'nothing' ? '{}' : wanted)
-  expect(answer.statusCode).toBe(status)
-  const problem = answer.json<{ code: string; errors?: { pointer: string }[] }>()
-  expect(problem.code).toBe(code)
-  expect(problem.errors?.map((error) => error.pointer) ?? [undefined]).toContain(pointer)
-  const { rows } = await shop.pool.query(
-    'select id from orderwheel.reports union select id from orderwheel.outbox',
-  )
-  expect(rows).toEqual([])
-})
-
-test('a key may wait for five reports, however many it asks for at once; another key is not held up', async () => {
-  shop = await openReportingShop()
-  const asked = await Promise.all(Array.from({ length: 9 }, () => shop.ask()))
-  const answered = (status: number) => asked.filter(({ statusCode }) => statusCode === status)
-  expect([answered(202).length, answered(429).length]).toEqual([5, 4])
-  const [refused] = answered(429)
-  expect(refused?.json()).toMatchObject({ code: 'too-many-reports' })
-  expect(refused?.headers['retry-after']).toBe('30')
-  const other = { authorization: `Bearer ${await shop.newKey('tax')}` }
-  expect((await shop.ask({}, other)).statusCode).toBe(202)
-  await shop.workOff()
-  expect((await shop.ask()).statusCode).toBe(202)
-})
-
-test('a key without the scope gets nothing', async () => {
-  shop = await openReportingShop()
-  const id = await shop.make()
-  const scopes = ['orders:read', 'orders:write'] as const
-  const { key } = await createKey(shop.db, { name: 'shop', scopes, who: 'test' })
-  const headers = { authorization: `Bearer ${key}` }
-  expect((await shop.ask({}, headers)).statusCode).toBe(403)
-  for (const path of [`/reports/${id}`, `/reports/${id}/file`])
-    expect((await shop.send(path, { headers })).statusCode).toBe(403)
-})
-
-test('a PDF that nobody would read is refused when it is asked for', async () => {
-  shop = await openReportingShop()
-  await shop.storeMany(50_001)
-  const answer = await shop.ask({ format: 'pdf' })
-  expect(answer.statusCode).toBe(422)
-  expect(answer.json()).toMatchObject({
-    code: 'invalid-report',
-    errors: [{ pointer: '/format', detail: expect.stringMatching('50000 orders') as string }],
-  })
-})
-
-test('a part of a file, a file that somebody has already, and its size alone can be asked for', async () => {
-  shop = await openReportingShop()
-  await shop.storeMany(3_000)
-  const id = await shop.make()
-  const path = `/reports/${id}/file`
-  const whole = await shop.send(path)
-  const all = whole.rawPayload
-  expect(all.length).toBeGreaterThan(262_144 + 1_000)
-
-  const middle = await shop.send(path, { headers: { range: 'bytes=262100-262200' } })
-  expect(middle.statusCode).toBe(206)
-  expect(middle.headers['content-range']).toBe(`bytes 262100-262200/${all.length}`)
-  expect(middle.rawPayload).toEqual(all.subarray(262_100, 262_201))
-  const end = await shop.send(path, { headers: { range: 'bytes=-10' } })
-  expect(end.rawPayload).toEqual(all.subarray(-10))
-  const open = await shop.send(path, { headers: { range: 'bytes=262144-' } })
-  expect(open.rawPayload).toEqual(all.subarray(262_144))
-  const other = { range: 'bytes=0-9', 'if-range': '"of another file"' }
-  expect((await shop.send(path, { headers: other })).statusCode).toBe(200)
-  const beyond = await shop.send(path, { headers: { range: `bytes=${all.length}-` } })
-  expect(beyond.statusCode).toBe(416)
-  expect(beyond.headers['content-range']).toBe(`bytes */${all.length}`)
-  const etag = String(whole.headers.etag)
-  expect((await shop.send(path, { headers: { 'if-none-match': etag } })).statusCode).toBe(304)
-  const head = await shop.send(path, { method: 'HEAD' })
-  expect(head.headers['content-length']).toBe(String(all.length))
-  expect(head.rawPayload).toHaveLength(0)
-})
-
-test('a download that is read slowly, or broken off, holds no connection to the database', async () => {
-  shop = await openReportingShop()
-  const id = await shop.make()
-  // 20 MiB: more than sockets hold.
-  const { rows } = await sql<{ bytes: string }>`
-    with grown as (
-      update orderwheel.reports set bytes = 80 * 262144 where id = ${id} returning id, attempt
-    ), cut as (
-      delete from orderwheel.report_chunks
-    )
-    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
-    select id, attempt, n, decode(repeat('61', 262144), 'hex') from grown, generate_series(1, 79) n
-    returning octet_length(bytes) as bytes`.execute(shop.db)
-  expect(rows).toHaveLength(79)
-  await sql`
-    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
-    select id, attempt, 0, decode(repeat('61', 262144), 'hex') from orderwheel.reports`.execute(
-    shop.db,
-  )
-  const url = await shop.app.listen({ host: '127.0.0.1', port: 0 })
-  const request = get(`${url}/reports/${id}/file`, {
-    headers: { authorization: `Bearer ${shop.key}` },
-    agent: false,
-  })
-  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage]
-  expect(response.headers['content-length']).toBe(String(80 * 262_144))
-  response.pause()
-  const isIdle = () => shop.pool.idleCount === shop.pool.totalCount && shop.pool.waitingCount === 0
-  // It has stopped asking for more, since nobody takes what it has.
-  let before = -1
-  await eventually(() => {
-    const written = response.socket.bytesRead
-    const stands = written === before && isIdle()
-    before = written
-    return stands
-  })
-  expect(before).toBeLessThan(80 * 262_144)
-  const { rows: busy } = await shop.pool.query(
-    `select from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()`,
-  )
-  expect(busy).toEqual([])
-  response.destroy()
-  // Whoever comes next gets all of it.
-  const again = await fetch(`${url}/reports/${id}/file`, {
-    headers: { authorization: `Bearer ${shop.key}` },
-  })
-  expect((await again.arrayBuffer()).byteLength).toBe(80 * 262_144)
-})
-
 test('a report expires: it says so, its file is deleted an hour later, and it is forgotten in the end', async () => {
   shop = await openReportingShop()
   await shop.storeOrder('2026-10-05T10:00:00Z')
@@ -460,6 +299,42 @@ const gate = `
   create trigger gate before insert on orderwheel.report_chunks
     for each row when (new.number = 1) execute function orderwheel.wait_at_gate()`
 
+test('a worker that is stopped in the middle of a report gives it back: it costs no attempt, and the next one makes it', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(4_000)
+  const holder = await shop.pool.connect()
+  try {
+    await holder.query(gate)
+    await holder.query('select pg_advisory_lock(4711)')
+    const { id } = (await shop.ask()).json<{ id: string }>()
+    await shop.relay()
+    const worker = shop.startWorker({ stopSeconds: 2.1 })
+    await eventually(someoneIsAtTheGate)
+    await worker.stop()
+    expect(await shop.attempts(id)).toMatchObject([{ outcome: 'handed-back' }])
+    await holder.query('select pg_advisory_unlock(4711)')
+    await shop.workOff()
+    expect(await shop.report(id)).toMatchObject({ state: 'ready', orders: 4_000 })
+    const { rows } = await shop.pool.query<{ uncharged: number }>(
+      'select uncharged from orderwheel.deliveries where message_id = $1',
+      [id],
+    )
+    expect(rows).toEqual([{ uncharged: 1 }])
+  } finally {
+    await holder.query('select pg_advisory_unlock_all()')
+    holder.release()
+  }
+})
+
+async function someoneIsAtTheGate(): Promise<boolean> {
+  const { rows } = await shop.pool.query(
+    `select from pg_locks
+      where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`,
+  )
+  return rows.length > 0
+}
+
 test('a worker killed in the middle of a report: another makes it from the start, and nothing of the first is in it', async () => {
   shop = await openReportingShop()
   await shop.storeMany(4_000)
@@ -482,12 +357,7 @@ test('a worker killed in the middle of a report: another makes it from the start
     await shop.relay()
     const first = startWorker()
     await eventually(async () => (await shop.report(id))['state'] === 'making')
-    await eventually(async () => {
-      const { rows } = await shop.pool.query(
-        `select from pg_locks where locktype = 'advisory' and not granted`,
-      )
-      return rows.length > 0
-    })
+    await eventually(someoneIsAtTheGate)
     const { rows: begun } = await shop.pool.query<{ attempt: string }>(
       'select attempt from orderwheel.reports',
     )

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+
+import { sql } from 'kysely'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+
+import { readFile } from '#reports/read-file.ts'
+import { addChunk, beginDraft, type Draft, finishDraft, LostDraft } from '#reports/report-draft.ts'
+
+import { testDatabase, type TestDatabase } from '../support/test-database.ts'
+
+let database: TestDatabase
+let id: string
+beforeAll(async () => {
+  database = await testDatabase()
+})
+afterAll(() => database.close())
+beforeEach(async () => {
+  id = randomUUID()
+  await sql`
+    insert into orderwheel.reports (id, api_key_id, requested_by, kind, format, period_from, period_to)
+    values (${id}, ${id}, 'books', 'orders', 'csv', now() - interval '1 day', now())`.execute(
+    database.db,
+  )
+})
+
+async function begin(): Promise<Draft> {
+  const draft = await beginDraft(database.db, id)
+  if (typeof draft !== 'object') throw new Error(`There is nothing to begin: ${draft}`)
+  return draft
+}
+
+const add = (draft: Draft, number: number, text: string) =>
+  addChunk(database.db, draft, { number, bytes: Buffer.from(text), orders: number })
+
+const finish = (draft: Draft) =>
+  finishDraft(database.db, draft, {
+    orders: 2,
+    sums: [],
+    digest: Buffer.alloc(32),
+    keepDays: 7,
+  })
+
+async function chunks(): Promise<string[]> {
+  const { rows } = await sql<{ text: string }>`
+    select convert_from(bytes, 'UTF8') as text from orderwheel.report_chunks
+     where report_id = ${id} order by number, text`.execute(database.db)
+  return rows.map(({ text }) => text)
+}
+
+test('a worker that was frozen while another began anew can add nothing, and finish nothing', async () => {
+  const frozen = await begin()
+  await add(frozen, 0, 'old')
+  const next = await begin()
+  expect(await chunks()).toEqual([])
+  await add(next, 0, 'new')
+  await expect(add(frozen, 1, 'old')).rejects.toThrow(LostDraft)
+  await expect(finish(frozen)).rejects.toThrow(LostDraft)
+  await finish(next)
+  await expect(add(next, 1, 'more')).rejects.toThrow(LostDraft)
+  expect(await chunks()).toEqual(['new'])
+})
+
+test('a report that is made is not made again, whoever repeats its delivery', async () => {
+  const draft = await begin()
+  await add(draft, 0, 'file')
+  await finish(draft)
+  expect(await beginDraft(database.db, id)).toBe('made')
+  expect(await chunks()).toEqual(['file'])
+  expect(await beginDraft(database.db, randomUUID())).toBeUndefined()
+})
+
+test('a file whose pieces went while it was read ends with an error, and not as if it were all', async () => {
+  const draft = await begin()
+  await add(draft, 0, 'x'.repeat(262_144))
+  const reading = async () => {
+    let bytes = 0
+    for await (const piece of readFile(database.db, draft, { first: 0, last: 300_000 }))
+      bytes += piece.length
+    return bytes
+  }
+  await expect(reading()).rejects.toThrow('piece 1 of report')
+})
