@@ -37,7 +37,7 @@ const maxCauses = 3
  * row that was refused, an order with the buyer's name and address.
  */
 function describeError(error: unknown, causes = maxCauses): LoggedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
+  if (!(error instanceof Error)) return { type: typeof error, message: messageOf(error) }
   return {
     type: error.constructor.name,
     message: error.message,
@@ -46,4 +46,10 @@ function describeError(error: unknown, causes = maxCauses): LoggedError {
     ...(error.cause !== undefined &&
       causes > 0 && { cause: describeError(error.cause, causes - 1) }),
   }
+}
+
+/** pg-boss tells of some errors as plain objects with the error's message. */
+function messageOf(thrown: unknown): string {
+  const told = typeof thrown === 'object' && thrown !== null && 'message' in thrown
+  return String(told ? thrown.message : thrown)
 }

@@ -28,6 +28,13 @@ test('of an error that is its own cause the log keeps a few rounds', () => {
   expect(lines.match(/"message":"round"/g)).toHaveLength(4)
 })
 
+test('an error that pg-boss tells of as a plain object is logged with its message', () => {
+  expect(logged({ message: 'no connection', detail: 'ada@…' })).toEqual({
+    type: 'object',
+    message: 'no connection',
+  })
+})
+
 test('what is thrown without being an error is not spelled out', () => {
   expect(logged({ email: 'ada@…' })).toEqual({ type: 'object', message: '[object Object]' })
 })
