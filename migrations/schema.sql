@@ -379,7 +379,7 @@ create table orderwheel.outbox (
   refusal    text,
   try_after  timestamp with time zone,
   constraint outbox_pkey PRIMARY KEY ("position"),
-  constraint outbox_check CHECK ((((refusals = 0) = (refusal IS NULL)) AND ((refusals = 0) = (try_after IS NULL)))),
+  constraint outbox_check CHECK ((((refusals = 0) = (refusal IS NULL)) AND ((refusals = 0) OR (try_after IS NOT NULL)))) NOT VALID,
   constraint outbox_id_is_uuidv7 CHECK (((refusals > 0) OR COALESCE((uuid_extract_version(id) = 7), false))) NOT VALID,
   constraint outbox_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 100))),
   constraint outbox_order_kinds_have_orders CHECK (((order_id IS NOT NULL) OR (kind !~~ 'order.%'::text))) NOT VALID,
@@ -399,7 +399,7 @@ comment on column orderwheel.outbox.payload is 'What happened, in detail, beyond
 comment on column orderwheel.outbox.created_at is 'When it happened.';
 comment on column orderwheel.outbox.refusals is 'How often the relay could not relay it. Above 0 a person should look.';
 comment on column orderwheel.outbox.refusal is 'Why the relay could not relay it, last time.';
-comment on column orderwheel.outbox.try_after is 'When the relay tries a refused message again; null: not refused. Later messages of the same order wait for it, other orders do not.';
+comment on column orderwheel.outbox.try_after is 'When the relay tries a refused message again; infinity: it is held until it is known whether its order was paid; null: neither. Later messages of the same order wait meanwhile.';
 comment on constraint outbox_check on orderwheel.outbox is 'A refused message says how often, why, and when it is tried again.';
 comment on constraint outbox_id_is_uuidv7 on orderwheel.outbox is 'A message''s id says in which month''s partition its history is kept. Leave it to the default, or make a uuidv7.';
 comment on constraint outbox_order_id_fkey on orderwheel.outbox is 'A message is about an order that is there: checked in the transaction that adds it. Deleting the order deletes it.';
@@ -1081,7 +1081,7 @@ comment on column orderwheel.deliveries.worker is 'The worker process that made 
 comment on column orderwheel.deliveries.settled_at is 'When it reached a final state; null while it is open.';
 comment on column orderwheel.deliveries.last_fetch is 'The job''s retry_count at the last attempt. When the job is fetched again and has skipped one, an attempt was lost with its worker.';
 comment on column orderwheel.deliveries.awaited is 'Whether another delivery of the order waits, or has waited, for this one.';
-comment on column orderwheel.deliveries.ask_first is 'Whether the last attempt may have reached the target, so that its lookup is asked before it is called again.';
+comment on column orderwheel.deliveries.ask_first is 'Whether an attempt may have reached the target, and nobody has asked it since: its lookup, if it has one, is asked before it is called again.';
 comment on column orderwheel.deliveries.lost_in_a_row is 'Workers that died or lost the job while they held it, since the last call that ended. With 2 it is called alone; 3: it is being called alone, or was when its worker died, and is given up.';
 comment on column orderwheel.deliveries.edited is 'What an operator wrote instead of what the configuration makes of the order; null: nothing. Kept after it was sent, to begin the next correction with, until the delivery ends. May hold personal data.';
 comment on column orderwheel.deliveries.edited_for is 'The dead letter it was written for: whatever revives the delivery from that letter sends it, and what dies after that is another letter. Null: none, or written by a version that did not say.';
@@ -1204,7 +1204,7 @@ comment on column orderwheel.payments.code is 'The gateway''s code for a decline
 comment on column orderwheel.payments.attempts is 'How often somebody began to ask the gateway. Fences off a process that was frozen meanwhile.';
 comment on column orderwheel.payments.begun_at is 'When it was begun.';
 comment on column orderwheel.payments.claimed_until is 'Until when whoever is asking the gateway keeps others from it; null: nobody is.';
-comment on column orderwheel.payments.try_after is 'When a relay asks the gateway again, if it is still pending.';
+comment on column orderwheel.payments.try_after is 'When a relay asks the gateway again, if it is still pending; infinity: by itself it does not, a person decides (orderwheel payments).';
 comment on column orderwheel.payments.settled_at is 'When it was known.';
 comment on constraint payments_charged on orderwheel.payments is 'What was charged has the gateway''s number.';
 comment on constraint payments_claimed on orderwheel.payments is 'Nobody asks about what is known.';

@@ -80,7 +80,7 @@ async function look(db: Db, intake: IntakeLimits): Promise<Seen[]> {
       union all
       select 'payments', '', (
         select 'It is not known whether ' || case when count(*) = 1 then 'an order was' else count(*) || ' orders were' end
-               || ' charged, for more than 10 minutes. "orderwheel verify" lists them, "orderwheel order" says what the gateway answers. Is a relay running?'
+               || ' charged, for more than 10 minutes. "orderwheel payments list" says what the gateway answers, "orderwheel payments settle" ends what it will never say. Is a relay running?'
           from orderwheel.payments where state = 'pending' and begun_at < now() - interval '10 minutes'
         having count(*) > 0)
       union all

@@ -19,6 +19,7 @@ export const problemCodes = [
   'target-not-found',
   'method-not-allowed',
   'request-timeout',
+  'order-not-paid',
   'order-not-cancellable',
   'order-exists',
   'request-in-progress',

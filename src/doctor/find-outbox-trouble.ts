@@ -76,7 +76,7 @@ async function findFull({ db, intake }: Patient): Promise<Finding[]> {
 async function findRefused({ db }: Patient): Promise<Finding[]> {
   const { rows } = await sql<{ refused: number; reason: string }>`
     select count(*)::int as refused, min(refusal) as reason
-      from orderwheel.outbox where try_after is not null having count(*) > 0`.execute(db)
+      from orderwheel.outbox where refusals > 0 having count(*) > 0`.execute(db)
   return rows.map(({ refused, reason }) => ({
     kind: 'message-refused',
     severity: 'error',

@@ -19,6 +19,7 @@ export const problems = {
   'target-not-found': [404, 'No such target'],
   'method-not-allowed': [405, 'This path does not answer this method'],
   'request-timeout': [408, 'The request did not arrive in time'],
+  'order-not-paid': [409, 'The order is not paid'],
   'order-not-cancellable': [409, 'The order cannot be cancelled any more'],
   'order-exists': [409, 'An order with this externalId exists'],
   'request-in-progress': [409, 'The same is being written by another request'],
@@ -63,7 +64,7 @@ export type ProblemPart =
 export type ProblemMembers = {
   detail?: string
   errors?: readonly ProblemPart[]
-  /** `order-exists`, `order-not-cancellable`: the order that is there; `payment-declined`: the one that was declined. */
+  /** `order-exists`, `order-not-cancellable`, `order-not-paid`: the order that is there; `payment-declined`: the one that was declined. */
   orderId?: string
   /** `payment-declined`: the gateway's code, for programs. */
   declineCode?: string

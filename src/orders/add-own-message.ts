@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
+import type { PaymentState } from '#database/tables.ts'
 import { addMessage } from '#outbox/add-message.ts'
 
 type OwnMessage = {
@@ -13,14 +14,20 @@ type OwnMessage = {
 export type AddedOwnMessage =
   | { kind: 'added'; id: string; createdAt: string; orderId: string | null }
   | { kind: 'no-such-order' }
+  /** Nobody was told of the order: it is not paid, or not yet. */
+  | { kind: 'not-paid'; orderId: string; payment: 'pending' | 'declined' }
 
 /** Adds a message of a kind that the configuration declares. Its payload must be what its schema says. */
 export async function addOwnMessage(
   tx: Tx,
   { kind, payload, about }: OwnMessage,
 ): Promise<AddedOwnMessage> {
-  const orderId = about && (await findOrder(tx, about))
-  if (orderId === undefined) return { kind: 'no-such-order' }
+  const order = about && (await findOrder(tx, about))
+  if (order === undefined) return { kind: 'no-such-order' }
+  const orderId = order?.id ?? null
+  const payment = order?.payment
+  if (orderId !== null && (payment === 'pending' || payment === 'declined'))
+    return { kind: 'not-paid', orderId, payment }
   const added = await addMessage(tx, { orderId, kind, payload })
   return { kind: 'added', ...added, orderId }
 }
@@ -29,9 +36,12 @@ export async function addOwnMessage(
 async function findOrder(
   tx: Tx,
   about: { id: string } | { externalId: string },
-): Promise<string | undefined> {
-  const isIt = 'id' in about ? sql`id = ${about.id}::uuid` : sql`external_id = ${about.externalId}`
-  const { rows } = await sql<{ id: string }>`
-    select id from orderwheel.orders where ${isIt} for key share`.execute(tx)
-  return rows[0]?.id
+): Promise<{ id: string; payment: PaymentState | null } | undefined> {
+  const isIt =
+    'id' in about ? sql`o.id = ${about.id}::uuid` : sql`o.external_id = ${about.externalId}`
+  const { rows } = await sql<{ id: string; payment: PaymentState | null }>`
+    select o.id, p.state as payment
+      from orderwheel.orders o left join orderwheel.payments p on p.order_id = o.id
+     where ${isIt} for key share of o`.execute(tx)
+  return rows[0]
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
+import type { PaymentState } from '#database/tables.ts'
 import { addMessage } from '#outbox/add-message.ts'
 
 export type Cancellation = {
@@ -20,7 +21,7 @@ export type Cancelled =
 
 /**
  * Cancels an order: adds an `order.cancelled` message, once. Whoever is told of it, and who need not be, the relay finds
- * out. `id` must be a UUID.
+ * out; while it is not known whether it was paid, nobody. `id` must be a UUID.
  */
 export async function cancelOrder(
   tx: Tx,
@@ -35,12 +36,14 @@ export async function cancelOrder(
   // Whether it was cancelled before is not known any more, either.
   if (order.historyDropped)
     return { kind: 'too-late', why: 'What happened to it is not kept any more.' }
-  const unpaid = await whyUnpaid(tx, id)
-  if (unpaid !== undefined) return { kind: 'too-late', why: unpaid }
+  const payment = await readPayment(tx, id)
+  // Nobody was told of it, so that there is nobody to be told that it is cancelled.
+  if (payment === 'declined') return { kind: 'too-late', why: 'Its payment was declined.' }
   const message = await addMessage(tx, {
     orderId: id,
     kind: 'order.cancelled',
     payload: reason === null ? {} : { reason },
+    held: payment === 'pending',
   })
   const cancellation = { externalId, messageId: message.id, cancelledAt: message.createdAt, reason }
   return { kind: 'cancelled', isNew: true, cancellation }
@@ -58,14 +61,11 @@ async function lockOrder(tx: Tx, id: string): Promise<Locked | undefined> {
   return rows[0]
 }
 
-// Nobody was told of it, so that there is nobody to be told that it is cancelled. Whoever writes down what became of a
-// payment locks the order, too.
-async function whyUnpaid(tx: Tx, orderId: string): Promise<string | undefined> {
-  const { rows } = await sql<{ state: string }>`
-    select state from orderwheel.payments
-     where order_id = ${orderId}::uuid and state in ('pending', 'declined')`.execute(tx)
-  if (rows[0]?.state === 'declined') return 'Its payment was declined.'
-  return rows[0] && 'It is not known yet whether it was paid. Try again in a moment.'
+// Whoever writes down what became of a payment locks the order, too.
+async function readPayment(tx: Tx, orderId: string): Promise<PaymentState | undefined> {
+  const { rows } = await sql<{ state: PaymentState }>`
+    select state from orderwheel.payments where order_id = ${orderId}::uuid`.execute(tx)
+  return rows[0]?.state
 }
 
 // One statement: read in two, a message that is relayed in between would be in neither.

@@ -1,7 +1,10 @@
 import type { PaymentMode } from '#messages/charged-payment.ts'
 import type { Order } from '#messages/order.ts'
-import type { ChargeResult } from '#targets/payment/charge-result.ts'
+import { declined, type ChargeResult } from '#targets/payment/charge-result.ts'
 import type { Charge, PaymentGateway } from '#targets/payment/payment-gateway.ts'
+
+/** Why the payment of an order is declined that was cancelled before it was charged. */
+export const cancelledUncharged = 'The order was cancelled before it was charged.'
 
 export type ToCharge = {
   orderId: string
@@ -13,6 +16,8 @@ export type ToCharge = {
   /** As it was begun: the same key must not ask for something else. */
   mode: PaymentMode
   attempt: number
+  /** It is not to be charged any more, but given back if it was. */
+  isCancelled?: boolean
 }
 
 /** One question to the gateway, which ends within `seconds`. Does not throw. */
@@ -21,12 +26,12 @@ export async function charge(
   toCharge: ToCharge,
   { seconds, lookFirst }: { seconds: number; lookFirst: boolean },
 ): Promise<ChargeResult> {
-  const given = describe(toCharge)
   if (lookFirst && gateway.lookup) {
-    const found = await gateway.lookup({ ...given, signal: within(seconds) })
+    const found = await gateway.lookup({ ...describe(toCharge), signal: within(seconds) })
     if (found.kind !== 'unknown') return found
+    if (toCharge.isCancelled) return declined(cancelledUncharged)
   }
-  return gateway.charge({ ...given, signal: within(seconds) })
+  return gateway.charge({ ...describe(toCharge), signal: within(seconds) })
 }
 
 function describe({

@@ -15,7 +15,8 @@ import type { WhyNotCharged } from './ask-owner.ts'
 import { charge } from './charge.ts'
 import { insertPaidOrder } from './insert-paid-order.ts'
 import { readPayment } from './read-payment.ts'
-import { recordSettled, recordUnknown, takeBackOrder, type Asked } from './record-charge.ts'
+import { recordSettled, recordUnknown, type Asked } from './record-charge.ts'
+import { takeBackOrder } from './take-back-order.ts'
 
 export type PaidPlaced =
   /** Paid, and told. */
@@ -130,7 +131,7 @@ async function record(
     }
     case 'not-charged':
       log.warn({ orderId: id, reason: result.reason }, 'payment gateway charged nothing')
-      if (await takeBackOrder(db, asked)) return { kind: 'not-charged' }
+      if (await takeBackOrder(db, asked, result.reason)) return { kind: 'not-charged' }
       return answerOf(db, { id, replayed })
     case 'uncertain':
       log.warn({ orderId: id, reason: result.reason }, 'payment not known, asking again')

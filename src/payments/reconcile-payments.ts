@@ -2,9 +2,9 @@ import type { Log } from '#base/log.ts'
 import type { Db } from '#database/open-database.ts'
 import type { PaymentGateway } from '#targets/payment/payment-gateway.ts'
 
-import { charge, type ToCharge } from './charge.ts'
-import { claimPending, hasPending } from './claim-pending.ts'
-import { recordSettled, recordUnknown } from './record-charge.ts'
+import { charge } from './charge.ts'
+import { claimPending, hasPending, type Claimed } from './claim-pending.ts'
+import { recordLeft, recordSettled, recordUnknown } from './record-charge.ts'
 
 export type ReconcileOptions = {
   db: Db
@@ -27,11 +27,12 @@ const patientSeconds = 30
  * charged with, so that it charges once. Answers how many; nothing is locked meanwhile.
  */
 export async function reconcilePayments(options: ReconcileOptions): Promise<number> {
-  const { db, mayCharge } = options
-  if (!(await hasPending(db)) || !(await mayCharge())) return 0
+  const { db, gateway, mayCharge } = options
+  const canLookUp = gateway.lookup !== undefined
+  if (!(await hasPending(db, { canLookUp })) || !(await mayCharge())) return 0
   // A lookup, a charge, and writing down what they said.
   const seconds = patientSeconds * 2 + 15
-  const claimed = await claimPending(db, { limit: atATime, seconds })
+  const claimed = await claimPending(db, { limit: atATime, seconds, canLookUp })
   const ends = await Promise.allSettled(claimed.map((one) => reconcile(options, one)))
   // Written down by nobody: it is asked about again when its claim is over.
   const failed = ends.find((end) => end.status === 'rejected')
@@ -41,9 +42,14 @@ export async function reconcilePayments(options: ReconcileOptions): Promise<numb
 
 async function reconcile(
   { db, gateway, log, outboxChanged }: ReconcileOptions,
-  toCharge: ToCharge,
+  toCharge: Claimed,
 ): Promise<void> {
   const { orderId } = toCharge
+  const left = whyLeft(gateway, toCharge)
+  if (left !== undefined) {
+    log.warn({ orderId, reason: left }, 'payment not known, left to a person')
+    return recordLeft(db, toCharge, left)
+  }
   const result = await charge(gateway, toCharge, { seconds: patientSeconds, lookFirst: true })
   switch (result.kind) {
     case 'approved':
@@ -61,4 +67,11 @@ async function reconcile(
     default:
       return result satisfies never
   }
+}
+
+// Asking without a lookup charges what was not charged yet.
+function whyLeft({ lookup }: PaymentGateway, { isCancelled, isOld }: Claimed): string | undefined {
+  if (lookup) return undefined
+  if (isCancelled) return 'not asked any more: the order was cancelled, and asking would charge it'
+  return isOld ? 'not asked any more: after a day the gateway may charge again' : undefined
 }

@@ -20,17 +20,28 @@ export async function recordSettled(
   db: Db,
   { orderId, settled }: { orderId: string; settled: Settled },
 ): Promise<{ told: boolean }> {
-  return db.transaction().execute((tx) => settle(tx, { orderId, settled }))
+  return db.transaction().execute((tx) => settlePayment(tx, { orderId, settled }))
 }
 
-async function settle(
+/** The same in a transaction that does more. */
+export async function settlePayment(
   tx: Tx,
   { orderId, settled }: { orderId: string; settled: Settled },
 ): Promise<{ told: boolean }> {
   const begun = await lockPaid(tx, orderId)
   if (!begun) return { told: false }
   const { rows } = await write(tx, orderId, { settled, payment: describe(begun, settled) })
-  return { told: rows.length > 0 }
+  const released = await releaseHeld(tx, orderId)
+  return { told: rows.length > 0 || released }
+}
+
+// What was held until this is known, a cancellation, or was refused for it.
+async function releaseHeld(tx: Tx, orderId: string): Promise<boolean> {
+  const { rows } = await sql`
+    update orderwheel.outbox set try_after = case when refusals > 0 then now() end
+     where order_id = ${orderId} and try_after > now()
+    returning id`.execute(tx)
+  return rows.length > 0
 }
 
 /** As it was begun: by now the configuration may name another gateway, or another mode. */
@@ -78,14 +89,14 @@ async function write(
     insert into orderwheel.outbox (order_id, kind)
     select order_id, 'order.placed' from settled
      where ${isApproved}
-       and not exists (select from orderwheel.outbox b where b.order_id = settled.order_id and b.kind = 'order.cancelled')
+       and not exists (select from orderwheel.outbox b where b.order_id = settled.order_id and b.kind in ('order.cancelled', 'order.placed'))
        and not exists (select from orderwheel.messages m where m.order_id = settled.order_id and m.kind = 'order.cancelled')
     returning order_id`.execute(tx)
 }
 
 /** Writes down that nobody knows yet: a relay asks again after 2, 4, 8 seconds … up to every 5 minutes. */
 export async function recordUnknown(
-  db: Db,
+  db: Db | Tx,
   { orderId, attempt }: Asked,
   reason: string,
 ): Promise<void> {
@@ -96,17 +107,13 @@ export async function recordUnknown(
      where order_id = ${orderId} and attempts = ${attempt} and state = 'pending'`.execute(db)
 }
 
-/**
- * Takes back an order whose charge for certain never reached the gateway. False: somebody else has asked the gateway
- * meanwhile, and the order stays.
- */
-export async function takeBackOrder(db: Db, { orderId, attempt }: Asked): Promise<boolean> {
-  const { rows } = await sql`
-    with gone as (
-      delete from orderwheel.payments
-       where order_id = ${orderId} and attempts = ${attempt} and state = 'pending'
-      returning order_id
-    )
-    delete from orderwheel.orders o using gone g where o.id = g.order_id returning o.id`.execute(db)
-  return rows.length > 0
+/** Writes down that a relay asks no more by itself: a person decides. */
+export async function recordLeft(
+  db: Db,
+  { orderId, attempt }: Asked,
+  reason: string,
+): Promise<void> {
+  await sql`
+    update orderwheel.payments set reason = ${reason}, claimed_until = null, try_after = 'infinity'
+     where order_id = ${orderId} and attempts = ${attempt} and state = 'pending'`.execute(db)
 }

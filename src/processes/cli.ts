@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('#cli/status.ts')).status,
   order: async () => (await import('#cli/orders/order.ts')).order,
   message: async () => (await import('#cli/orders/message.ts')).message,
+  payments: async () => (await import('#cli/payments/payments.ts')).payments,
   'dead-letters': async () => (await import('#cli/dead-letters/dead-letters.ts')).deadLetters,
   replays: async () => (await import('#cli/dead-letters/replays.ts')).replays,
   verify: async () => (await import('#cli/database/verify.ts')).verify,

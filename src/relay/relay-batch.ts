@@ -6,6 +6,7 @@ import { maxPayloadBytes, type OwnKinds } from '#messages/own-kinds.ts'
 import { type Message, takeMessages } from '#outbox/take-messages.ts'
 import { addJobs } from '#queues/jobs.ts'
 import type { Boss } from '#queues/open-boss.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 import type { Target } from '#targets/target.ts'
 
 import type { SheddingChange } from '#limits/shedding.ts'
@@ -53,7 +54,7 @@ export async function relayBatch(
   take: { limit: number } | { only: string },
 ): Promise<Relayed> {
   return deps.db.transaction().execute(async (tx) => {
-    const messages = await takeMessages(tx, take, deps.routes)
+    const messages = await takeMessages(tx, take, { routes: deps.routes, payee: paymentTargetName })
     if (messages.length === 0) return { messages: 0, jobs: 0, targets: [], shedding: [] }
     const withdrawn = await withdraw(tx, messages, deps)
     const wanted = messages.flatMap((message) => fanOut(message, { ...deps, withdrawn }))
@@ -97,7 +98,8 @@ function fanOut(
     throw new Unrelayable(
       `Message ${id}: by its id, it happened more than a day before its order was made.`,
     )
-  const routed = routes[kind] ?? []
+  refuseUnpaid(message)
+  const routed = routesOf(message, routes)
   return routed.map((name) => {
     const target = targets.find((candidate) => candidate.name === name)
     if (!target) throw new Unrelayable(`Message ${id}: route to unknown target ${name}.`)
@@ -136,6 +138,21 @@ function markShed(deliveries: NewDelivery[], admitted: Admitted | undefined): Ne
     left.set(delivery.target, room - 1)
     return room > 0 ? delivery : { ...delivery, shed: true }
   })
+}
+
+/** What is not told of an order that was not paid here. */
+function refuseUnpaid({ id, kind, payment }: Message): void {
+  if (payment === 'pending')
+    throw new Unrelayable(`Message ${id}: it is not known yet whether its order was paid.`)
+  if (payment === 'declined' && kind !== 'order.cancelled')
+    throw new Unrelayable(`Message ${id}: its order's payment was declined, nobody is told of it.`)
+}
+
+// Nobody else was told of the order.
+function routesOf({ kind, payment, isUnplaced }: Message, routes: Routes): readonly string[] {
+  const routed = routes[kind] ?? []
+  if (!isUnplaced) return routed
+  return payment === 'declined' ? [] : routed.filter((name) => name === paymentTargetName)
 }
 
 // Whoever inserts a row by SQL is asked by nobody else.

@@ -80,7 +80,7 @@ const howFarBehind = sql`
          extract(epoch from now() - first.since)::float8 as "oldestSeconds", now() as at
     from (select count(*), min(created_at) as since
             from (select created_at from orderwheel.outbox order by position limit 10001) o) first,
-         (select count(*) from (select from orderwheel.outbox where try_after is not null limit 10001) o) refused,
+         (select count(*) from (select from orderwheel.outbox where try_after < 'infinity' limit 10001) o) refused,
          (select (select position from orderwheel.outbox order by position desc limit 1)
                - (select position from orderwheel.outbox where try_after is null order by position limit 1)
                + 1 as between) ends`

@@ -26,7 +26,7 @@ async function lateMessages(db: Db): Promise<Finding[]> {
            coalesce(b.order_id, b.id) as "orderId", b.id as "messageId", null as target, to_json(b.created_at) as since
       from orderwheel.outbox b
      where b.refusals > 0
-        or b.created_at < now() - ${relayedWithin} and b.position <= (select up_to from stuck)
+        or b.created_at < now() - ${relayedWithin} and b.try_after is distinct from 'infinity' and b.position <= (select up_to from stuck)
            and not exists (select from orderwheel.outbox r
                             where r.order_id = b.order_id and r.position < b.position and r.refusals > 0)
      order by b.position

@@ -143,7 +143,11 @@ test('a later message relayed while the earlier one is being settled is not forg
 
   // The relay has seen the earlier delivery open and makes the later one wait for it, but has not committed.
   const settled = await db.transaction().execute(async (tx) => {
-    const messages = await takeMessages(tx, { limit: 1 }, { 'order.cancelled': ['erp'] })
+    const messages = await takeMessages(
+      tx,
+      { limit: 1 },
+      { routes: { 'order.cancelled': ['erp'] }, payee: 'payment' },
+    )
     const added = messages.map(({ id, ...message }) => ({
       ...message,
       messageId: id,

@@ -10,15 +10,25 @@ with due as (
 ), taken as (
   delete from orderwheel.outbox where position in (select position from due)
   returning id, position, order_id, kind, payload, created_at
+), about as (
+  -- By itself for each: orders that were not paid here have no row, and cost a look into an index.
+  select t.*, p.state as payment,
+         p.state is not null and t.kind = 'order.cancelled'
+         and not exists (select from orderwheel.messages m where m.order_id = t.order_id and m.kind = 'order.placed') as unplaced
+    from taken t
+    left join lateral (select state from orderwheel.payments where order_id = t.order_id offset 0) p on true
 ), kept as (
   insert into orderwheel.messages (id, position, order_id, kind, payload, created_at, targets)
-  select t.id, t.position, coalesce(t.order_id, t.id), t.kind, t.payload, t.created_at, coalesce(r.targets, '{}')
-    from taken t
-    left join json_to_recordset($2::json) as r(kind text, targets text[]) on r.kind = t.kind
+  select t.id, t.position, coalesce(t.order_id, t.id), t.kind, t.payload, t.created_at,
+         case when not t.unplaced then coalesce(r.targets, '{}')
+              when t.payment <> 'declined' and $2 = any(r.targets) then array[$3] else '{}' end
+    from about t
+    left join json_to_recordset($4::json) as r(kind text, targets text[]) on r.kind = t.kind
 )
-select id, position, coalesce(order_id, id) as "orderId", kind, coalesce(size > $3, false) as "isTooLarge",
-       case when size <= $4 then payload end as payload
-  from (select *, case when kind not like 'order.%' then octet_length(payload::text) end as size from taken) t
+select id, position, coalesce(order_id, id) as "orderId", kind, coalesce(size > $5, false) as "isTooLarge",
+       case when size <= $6 then payload end as payload,
+       payment, unplaced as "isUnplaced"
+  from (select *, case when kind not like 'order.%' then octet_length(payload::text) end as size from about) t
  order by position;
 
 with holding as materialized (

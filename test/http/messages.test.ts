@@ -51,6 +51,21 @@ async function count(): Promise<number> {
   return rows[0]?.n ?? -1
 }
 
+test('a message about an order that is not paid is refused: nobody was told of that order', async () => {
+  const { id } = (await api.post(newOrder())).body as { id: string }
+  await api.pool.query(
+    `insert into orderwheel.payments (order_id, external_id, provider, mode, token)
+     select id, external_id, 'cards', 'capture', 'tok' from orderwheel.orders where id = $1`,
+    [id],
+  )
+  const before = await count()
+  expect(await post({ kind: 'anything', orderId: id })).toMatchObject({
+    status: 409,
+    body: { code: 'order-not-paid', orderId: id },
+  })
+  expect(await count()).toBe(before)
+})
+
 test('a message about no order is taken, and can be read where it says', async () => {
   const before = notified
   const added = await post({ kind: 'stock.changed', payload: { sku: 'IPOD' } })

@@ -91,7 +91,11 @@ test('a repair waits for a relay that is giving the cancellation its job', async
   await shop.addMessage(orderId, 'order.cancelled')
   let repairing: Promise<Repaired['kind'][]> | undefined
   await shop.db.transaction().execute(async (tx) => {
-    const taken = await takeMessages(tx, { limit: 10 }, shop.relayOptions.routes)
+    const taken = await takeMessages(
+      tx,
+      { limit: 10 },
+      { routes: shop.relayOptions.routes, payee: 'payment' },
+    )
     const deliveries = taken.map(({ id, ...message }) => ({ messageId: id, ...message }))
     await addDeliveries(
       tx,

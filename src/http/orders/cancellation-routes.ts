@@ -78,7 +78,7 @@ const schema = {
   operationId: 'cancelOrder',
   summary: 'Cancel an order',
   description:
-    'Answers as soon as it is on disk. Targets that were told of the order are told that it was cancelled, after what they have yet to be told before; those declared `withdrawWhenCancelled` that were not called yet are told nothing. Cancelling it again answers what the first cancellation did, and does nothing. An `Idempotency-Key` may be sent.',
+    'Answers as soon as it is on disk. Targets that were told of the order are told that it was cancelled, after what they have yet to be told before; those declared `withdrawWhenCancelled` that were not called yet are told nothing. While it is not known whether it was paid, nobody is told; what was charged is given back. Cancelling it again answers what the first cancellation did, and does nothing. An `Idempotency-Key` may be sent.',
   params: Type.Object({ id: uuid }),
   body: Type.Unsafe<{ reason?: string } | null>({
     type: ['object', 'null'],

@@ -52,6 +52,14 @@ export function addMessageRoutes(
             about && 'id' in about ? '/orderId' : '/externalId',
             'there is no such order',
           )
+        if (added.kind === 'not-paid')
+          throw new HttpProblem('order-not-paid', {
+            detail:
+              added.payment === 'pending'
+                ? 'It is not known yet whether it was paid, and nobody was told of it. Try again in a moment.'
+                : 'Its payment was declined, and nobody was told of it.',
+            orderId: added.orderId,
+          })
         const { id, createdAt } = added
         const links = { self: messagePath(id) }
         const answer = { id, kind, orderId: added.orderId, state: 'received', createdAt, links }
@@ -155,6 +163,7 @@ const postSchema = {
       'unsupported-media-type',
       'invalid-message',
       'unknown-message-kind',
+      'order-not-paid',
       'idempotency-key-reused',
       'intake-overloaded',
     ),

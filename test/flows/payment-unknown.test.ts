@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto'
+
+import { sql } from 'kysely'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { createLog } from '#base/log.ts'
+import { readOpen } from '#forget/read-open.ts'
+import { cancelOrder } from '#orders/cancel-order.ts'
+import { readOrder } from '#orders/read-order.ts'
+import { listUnknown } from '#payments/list-unknown.ts'
+import { reconcilePayments } from '#payments/reconcile-payments.ts'
+import { settleByHand } from '#payments/settle-by-hand.ts'
+import { approved, notCharged } from '#targets/payment/charge-result.ts'
+import { customPayment } from '#targets/payment/custom-payment.ts'
+import { uncertain } from '#targets/outcome.ts'
+import type { ChargeResult } from '#targets/payment/charge-result.ts'
+
+import { newOrder, startTestApi } from '../http/test-api.ts'
+import { createPayment, letPaymentsBeDue, paymentOf } from '../payments/start-paying-shop.ts'
+import { eventually } from '../support/eventually.ts'
+import { openTestShop } from '../support/test-shop.ts'
+import { listFound, verifyShop } from '../support/verify-shop.ts'
+
+type Lookup = () => Promise<ChargeResult | undefined>
+
+/** A shop whose gateway answers what the test says. `told`: what the ERP and the audit were told of. */
+async function openShop(answer: () => Promise<ChargeResult>, lookup?: Lookup) {
+  const given = { charges: 0, refunds: 0 }
+  const config = createPayment(
+    customPayment(
+      async () => {
+        given.charges += 1
+        return answer()
+      },
+      {
+        refund: async () => {
+          given.refunds += 1
+          return { kind: 'delivered' }
+        },
+        ...(lookup && { lookup }),
+      },
+    ),
+  )
+  const routes = { ...config.routes, 'order.cancelled': ['erp', 'payment'] }
+  const api = await startTestApi({ payment: config.payment })
+  const shop = await openTestShop(config.targets, routes, { ...api, close: async () => {} })
+  onTestFinished(async () => {
+    await shop.close()
+    await api.close()
+    await config.payment.close()
+  })
+  const { db } = shop
+  return {
+    ...shop,
+    api,
+    given,
+    place: () =>
+      api.post(newOrder({ payment: { token: 'tok' } }), { idempotencyKey: randomUUID() }),
+    async pending() {
+      const { status, body } = await this.place()
+      expect([status, body]).toMatchObject([202, { state: 'awaiting-payment' }])
+      return (body as { id: string }).id
+    },
+    cancel: (id: string) => db.transaction().execute((tx) => cancelOrder(tx, { id, reason: null })),
+    insert: (id: string, kind: string) =>
+      sql`insert into orderwheel.outbox (order_id, kind) values (${id}, ${kind})`.execute(db),
+    async askAgain() {
+      await letPaymentsBeDue(api)
+      await reconcilePayments({
+        db,
+        gateway: config.payment,
+        log: createLog('test', 'silent'),
+        mayCharge: async () => true,
+        outboxChanged: () => {},
+      })
+    },
+    async tell() {
+      await shop.relay()
+      await shop.startWorker().drained(AbortSignal.timeout(30_000))
+    },
+    refusals: async () =>
+      (
+        await db.selectFrom('orderwheel.outbox').select('refusal').orderBy('position').execute()
+      ).map((row) => row.refusal),
+  }
+}
+
+const lost = async () => uncertain('answered 500') as ChargeResult
+
+test('a message about an order that is not paid is refused, and nobody hears of the order', async () => {
+  const shop = await openShop(lost)
+  const id = await shop.pending()
+  await shop.insert(id, 'order.placed')
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({})
+  expect(await shop.refusals()).toEqual([
+    expect.stringContaining('it is not known yet whether its order was paid'),
+  ])
+  // Paid now: told once.
+  await settleByHand(shop.db, {
+    orderId: id,
+    settled: approved('ch_1') as { kind: 'approved'; reference: string },
+    who: 'ada',
+    reason: null,
+  })
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({ erp: 'delivered' })
+  const told = await shop.db.selectFrom('orderwheel.messages').select('kind').execute()
+  expect(told).toEqual([{ kind: 'order.placed' }])
+})
+
+test('an order that is cancelled while it is not known whether it was paid is told to nobody but who gives the money back', async () => {
+  const shop = await openShop(lost, async () => approved('ch_1'))
+  const id = await shop.pending()
+  expect((await shop.cancel(id)).kind).toBe('cancelled')
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({})
+  expect((await readOrder(shop.db, { id }))?.state).toBe('cancelled')
+  await shop.askAgain()
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({ payment: 'delivered' })
+  expect(shop.given).toEqual({ charges: 1, refunds: 1 })
+  expect(await readOrder(shop.db, { id })).toMatchObject({ payment: { status: 'refunded' } })
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('a cancelled order that the gateway knows no charge of is not charged any more', async () => {
+  const shop = await openShop(lost, async () => undefined)
+  const id = await shop.pending()
+  await shop.cancel(id)
+  await shop.askAgain()
+  await shop.tell()
+  expect(shop.given).toEqual({ charges: 1, refunds: 0 })
+  expect(await paymentOf(shop.api, id)).toMatchObject({ state: 'declined', token: null })
+  expect(await shop.deliveries(id)).toEqual({})
+  expect(await shop.refusals()).toEqual([])
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('without a lookup, a cancelled order and one that is a day old are left to a person, who ends them', async () => {
+  const shop = await openShop(lost)
+  const [cancelled, old, young] = [await shop.pending(), await shop.pending(), await shop.pending()]
+  await shop.cancel(cancelled)
+  await sql`update orderwheel.payments set begun_at = now() - interval '24 hours' where order_id = ${old}`.execute(
+    shop.db,
+  )
+  await shop.askAgain()
+  await shop.askAgain()
+  // Only the young one was asked about, twice.
+  expect(shop.given.charges).toBe(3 + 2)
+  const unknown = await listUnknown(shop.db)
+  expect(unknown.map(({ orderId, askedNextAt }) => [orderId, askedNextAt === null])).toEqual([
+    [old, true],
+    [cancelled, true],
+    [young, false],
+  ])
+  const by = { who: 'ada', reason: 'the gateway shows nothing' }
+  const settled = { kind: 'declined', reason: by.reason } as const
+  expect(await settleByHand(shop.db, { orderId: cancelled, settled, ...by })).toMatchObject({
+    kind: 'settled',
+    state: 'declined',
+  })
+  expect(await settleByHand(shop.db, { orderId: cancelled, settled, ...by })).toEqual({
+    kind: 'not-pending',
+    state: 'declined',
+  })
+  await settleByHand(shop.db, { orderId: old, settled, ...by })
+  expect((await readOpen(shop.db, old))?.kept).toEqual([])
+  const audit = await shop.db
+    .selectFrom('orderwheel.audit_log')
+    .select(['who', 'subject', 'reason', 'details'])
+    .where('action', '=', 'payment.settled')
+    .execute()
+  expect(audit).toContainEqual({
+    who: 'ada',
+    subject: old,
+    reason: by.reason,
+    details: { before: 'pending', after: 'declined' },
+  })
+})
+
+test('a payment that is being asked about at this moment is not ended by hand', async () => {
+  const shop = await openShop(lost)
+  const orderId = await shop.pending()
+  await sql`update orderwheel.payments set claimed_until = now() + interval '1 minute'`.execute(
+    shop.db,
+  )
+  const given = {
+    orderId,
+    settled: { kind: 'declined', reason: 'no' },
+    who: 'ada',
+    reason: 'no',
+  } as const
+  expect(await settleByHand(shop.db, given)).toMatchObject({ kind: 'being-asked' })
+})
+
+test('an order is not taken back when somebody was told that it is cancelled', async () => {
+  const asked = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const shop = await openShop(async () => {
+    asked.resolve()
+    await goOn.promise
+    return notCharged('no such route')
+  })
+  const answer = shop.place()
+  await asked.promise
+  const { id } = await eventually(() =>
+    shop.db.selectFrom('orderwheel.orders').select('id').executeTakeFirst(),
+  )
+  await shop.cancel(id)
+  goOn.resolve()
+  expect(await answer).toMatchObject({ status: 402, body: { code: 'payment-declined' } })
+  await shop.tell()
+  expect((await readOrder(shop.db, { id }))?.state).toBe('cancelled')
+  expect(await shop.deliveries(id)).toEqual({})
+})
+
+test('a declined order is told to nobody, whatever is inserted for it', async () => {
+  const shop = await openShop(async () => ({ kind: 'declined', reason: 'no' }))
+  const { status, body } = await shop.place()
+  expect(status).toBe(402)
+  const { orderId: id } = body as { orderId: string }
+  await shop.insert(id, 'order.placed')
+  await shop.insert(id, 'order.cancelled')
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({})
+  expect(await shop.refusals()).toEqual([expect.stringContaining('payment was declined'), null])
+})
