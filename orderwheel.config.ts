@@ -61,6 +61,8 @@ export default defineConfig({
       attach: ['receipt'],
       withdrawWhenCancelled: true,
       template: 'order-confirmation',
+      // Whoever was told of the order hears that it is cancelled.
+      cancelledTemplate: 'order-cancellation',
       from: env('EMAIL_FROM', { description: 'sender: Shop <orders@shop.example>' }),
       smtp: env('SMTP_URL', { description: 'mail server: smtp://user:password@host:587' }),
     }),
@@ -188,6 +190,7 @@ export default defineConfig({
     'order.cancelled': [
       'erp',
       'receipt',
+      'confirmation-email',
       'partner-webhook',
       'inventory-eu',
       'inventory-us',

@@ -284,10 +284,13 @@ test.each([
     { to: 'a@example.com, b@example.com' },
     'to: must be one address like Shop <orders@shop.example>',
   ],
-  [{ template: 'order' }, 'template: there is no template order; there are: order-confirmation'],
+  [
+    { template: 'order' },
+    'template: there is no template order; there are: order-cancellation, order-confirmation',
+  ],
   [
     { template: '../http' },
-    'template: there is no template ../http; there are: order-confirmation',
+    'template: there is no template ../http; there are: order-cancellation, order-confirmation',
   ],
 ])('email(%j) is told: %s', (options, mistake) => {
   const target = email({ ...mail, ...options })

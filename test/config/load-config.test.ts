@@ -53,6 +53,7 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
     'order.cancelled': [
       'erp',
       'receipt',
+      'confirmation-email',
       'partner-webhook',
       'inventory-eu',
       'inventory-us',

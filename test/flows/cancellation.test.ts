@@ -9,7 +9,7 @@ import { readOrder } from '#orders/read-order.ts'
 import { relayBatch } from '#relay/relay-batch.ts'
 import { startRelay } from '#relay/run-relay.ts'
 import { readTimeline } from '#status/read-timeline.ts'
-import { delivered, giveUp, type Outcome } from '#targets/outcome.ts'
+import { delivered, giveUp, tryAgain, uncertain, type Outcome } from '#targets/outcome.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
@@ -25,10 +25,12 @@ const names = ['erp', ...withdrawn, 'confirmation-email']
 async function openShop(
   answer: (target: string, kind: string) => Outcome = () => delivered(),
   routes: Record<string, string[]> = { 'order.placed': names, 'order.cancelled': names },
+  kind: 'custom' | 'http' = 'custom',
 ) {
   const told: { target: string; orderId: string; kind: string }[] = []
   const targets = names.map((name) =>
     testTarget(name, {
+      kind,
       circuit: null,
       withdrawWhenCancelled: withdrawn.includes(name),
       after: name === 'confirmation-email' ? ['receipt'] : [],
@@ -212,6 +214,73 @@ test('a target that refused the order is a dead letter still, and hears of the c
   await eventually(async () => (await readOrder(db, { id: orderId }))?.state === 'cancelled')
   await expectNothingLost()
 })
+
+test('a target that was down for each attempt is told nothing of an order that is cancelled meanwhile', async () => {
+  const told = await openShop(
+    (target) => (target === 'warehouse' ? tryAgain('not sent: connect ECONNREFUSED') : delivered()),
+    undefined,
+    'http',
+  )
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  const worker = shop.startWorker()
+  await eventually(
+    async () =>
+      (await states(orderId))['warehouse'] === 'order.placed retrying' && told.length === 3,
+  )
+  await cancel(orderId)
+  await shop.relay()
+  expect(await states(orderId)).toMatchObject({
+    warehouse: 'order.placed cancelled, order.cancelled cancelled',
+  })
+  expect((await jobs(orderId)).filter((job) => job.startsWith('warehouse'))).toEqual([])
+  worker.refresh()
+  await worker.drained(AbortSignal.timeout(20_000))
+  expect(told.some(({ target }) => target === 'warehouse')).toBe(false)
+  expect((await readOrder(shop.db, { id: orderId }))?.state).toBe('cancelled')
+  await expectNothingLost()
+})
+
+test.each([
+  { attempt: 'got no answer', outcome: uncertain('sent, but no answer'), kind: 'http' },
+  {
+    attempt: 'was answered 500',
+    outcome: tryAgain('answered 500', { answer: { status: 500 } }),
+    kind: 'http',
+  },
+  { attempt: 'was a function that threw', outcome: tryAgain('no'), kind: 'custom' },
+] as const)(
+  'a target whose attempt $attempt may have been told, and hears of the cancellation',
+  async ({ outcome, kind }) => {
+    let isFirst = true
+    await openShop(
+      (target) => {
+        if (target !== 'warehouse') return delivered()
+        const now = isFirst ? outcome : tryAgain('not sent')
+        isFirst = false
+        return now
+      },
+      undefined,
+      kind,
+    )
+    const { orderId } = await shop.placeOrder()
+    await shop.relay()
+    const worker = shop.startWorker()
+    await eventually(async () => (await states(orderId))['warehouse'] === 'order.placed retrying')
+    // What failed since takes nothing back.
+    await shop.letTimePass()
+    worker.refresh()
+    await eventually(
+      async () =>
+        (await shop.attempts(orderId)).filter((one) => one.target === 'warehouse').length === 2,
+    )
+    await cancel(orderId)
+    await shop.relay()
+    expect(await states(orderId)).toMatchObject({
+      warehouse: 'order.placed retrying, order.cancelled waiting',
+    })
+  },
+)
 
 test('a target that hears of cancellations only is told of every one', async () => {
   const told = await openShop(() => delivered(), {

@@ -101,6 +101,22 @@ test('what an order says is text in the mail, never markup and never a header', 
   expect(html).not.toMatch(/<script|<b>|<i>/)
 })
 
+test('a customer who was told of an order reads that it is cancelled, in their language', async () => {
+  const server = await startMailServer()
+  const target = confirmation(server.url, { cancelledTemplate: 'order-cancellation' })
+  const { message } = exampleCall()
+  await target.call(exampleCall())
+  await target.call(exampleCall({ message: { ...message, kind: 'order.cancelled' } }))
+  expect(server.mails.map(({ subject }) => subject)).toEqual([
+    'Bestellbestätigung WEB-10042',
+    'Ihre Bestellung wurde storniert: WEB-10042',
+  ])
+  const cancelled = server.mails[1]
+  for (const said of [cancelled?.text, cancelled?.html])
+    expect(said).toContain('Ihre Bestellung wurde storniert. Was Sie dafür bezahlt haben')
+  expect(cancelled?.text).not.toContain('Vielen Dank')
+})
+
 test('a mail takes along what targets before it made, also when an operator wrote it anew', async () => {
   const server = await startMailServer()
   const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })

@@ -30,6 +30,7 @@ import { findSmtpMistakes, readSmtp, SmtpOptions } from './smtp-options.ts'
 const EmailOptions = Type.Object(
   {
     template: Type.String(),
+    cancelledTemplate: Type.Optional(Type.String()),
     templatesDirectory: Type.Optional(Type.String()),
     from: Type.String(),
     to: Type.Optional(
@@ -48,6 +49,7 @@ type Options = Static<typeof EmailOptions>
 /**
  * - `template`: a folder with subject.liquid, html.liquid, text.liquid and strings.<language>.json, in
  *   `templatesDirectory` (from the configuration file's folder) or one of ours: `order-confirmation`.
+ * - `cancelledTemplate`: of the mail about `order.cancelled`; ours is `order-cancellation`. Left out, `template`.
  * - `from`: `Shop <orders@shop.example>`; its name is the shop's name in the mail.
  * - `to`: one address, or a function of the order; left out, the customer.
  * - `smtp`: `smtp://user:password@host:587`, `smtps://…:465`, or the parts.
@@ -71,7 +73,12 @@ export const emailKind = kindOfTarget({
   findMistakes: findEmailMistakes,
   create(name, options, place) {
     const target = fillTargetOptions(options)
-    const template = loadTemplate(options.template, templatesDirectory(options, place))
+    const load = (of: string) => loadTemplate(of, templatesDirectory(options, place))
+    const template = load(options.template)
+    const cancelled =
+      options.cancelledTemplate === undefined ? template : load(options.cancelledTemplate)
+    const templateOf = ({ message }: Told) =>
+      message.kind === 'order.cancelled' ? cancelled : template
     const smtp = openSmtp(readSmtp(options.smtp), target.timeoutSeconds)
     return {
       ...target,
@@ -79,6 +86,7 @@ export const emailKind = kindOfTarget({
       kind: 'email',
       call: async (call): Promise<Outcome> => {
         const told = toldOf(call)
+        const template = templateOf(told)
         const content = await writeContent(name, options, { template, told, edited: call.edited })
         if (content instanceof Error) return giveUp(storableReason(content.message))
         const attached = await readAttached(options, call)
@@ -90,6 +98,7 @@ export const emailKind = kindOfTarget({
       address: `${smtp.server.host}:${smtp.server.port}`,
       editing: {
         async write(told, edited) {
+          const template = templateOf(told)
           const content = await writeContent(name, options, { template, told, edited })
           if (content instanceof Error) return { mistake: `${content.message}.` }
           const mail: EditedMail = { ...content, to: writeMailbox(content.to) }
@@ -190,12 +199,16 @@ function findEmailMistakes(options: Options, place: Place): Mistake[] {
 }
 
 function findTemplateMistakes(options: Options, place: Place): Mistake[] {
-  try {
-    loadTemplate(options.template, templatesDirectory(options, place))
-    return []
-  } catch (error) {
-    return [{ path: 'template', message: messageOf(error) }]
-  }
+  return (['template', 'cancelledTemplate'] as const).flatMap((path) => {
+    const name = options[path]
+    if (name === undefined) return []
+    try {
+      loadTemplate(name, templatesDirectory(options, place))
+      return []
+    } catch (error) {
+      return [{ path, message: messageOf(error) }]
+    }
+  })
 }
 
 function templatesDirectory(options: Options, { directory }: Place): string | undefined {
