@@ -39,7 +39,7 @@ export function createIntakeGate({
   db,
   log,
   limits,
-  now = Date.now,
+  now = () => performance.now(),
 }: IntakeGateOptions): IntakeGate {
   let seen: Seen | undefined
   let drainedPerSecond: number | undefined
