@@ -38,6 +38,11 @@ Or with the other commands, which take the database from the environment:
 export DATABASE_URL='${databaseUrl}'
 npx orderwheel order ${externalId}
 npx orderwheel status
+
+Commands that read the configuration, check and targets test, take the demo's variables, too:
+
+eval "$(npx orderwheel simulate --variables)"
+npx orderwheel targets test erp --order ${externalId} --dry-run
 `
 }
 

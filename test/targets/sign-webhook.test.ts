@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { isWebhookSecret, signWebhook } from '#targets/http/sign-webhook.ts'
+import { isWebhookSecret, signWebhook, webhookKey } from '#targets/http/sign-webhook.ts'
 
 test('the signature of the Standard Webhooks test vector comes out', () => {
   const webhook = {
@@ -8,7 +8,7 @@ test('the signature of the Standard Webhooks test vector comes out', () => {
     timestampSeconds: 1_614_265_330,
     body: '{"test": 2432232314}',
   }
-  expect(signWebhook(webhook, ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'])).toEqual({
+  expect(signWebhook(webhook, [webhookKey('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')])).toEqual({
     'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
     'webhook-timestamp': '1614265330',
     'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 
 import { Type, type Static } from 'typebox'
@@ -24,7 +25,7 @@ import { findWebhookMistakes } from './find-webhook-mistakes.ts'
 import { openAgent } from './open-agent.ts'
 import { originOf } from './origin-of.ts'
 import { sendRequest, type Exchange, type HttpRequest } from './send-request.ts'
-import { signWebhook } from './sign-webhook.ts'
+import { signWebhook, webhookKey } from './sign-webhook.ts'
 import { splitEntries } from './split-entries.ts'
 
 const TextOrList = Type.Union([Type.String(), Type.Array(Type.String())])
@@ -69,6 +70,7 @@ export const webhookKind = kindOfTarget({
 export function createWebhook(name: string, options: Options, lookup?: LookupFunction): Target {
   const target = fillTargetOptions(options)
   const allowPrivate = splitEntries(options.allowPrivate)
+  const keys = splitEntries(options.secret).map(webhookKey)
   const agent = openAgent(
     target,
     connectPublic(allowPrivate, target.timeoutSeconds * 1_000, lookup),
@@ -78,7 +80,12 @@ export function createWebhook(name: string, options: Options, lookup?: LookupFun
     name,
     kind: 'webhook',
     call: (call) =>
-      tell(name, options, call, (request) => sendRequest(agent, request, call.signal)),
+      tell(call, {
+        name,
+        options,
+        keys,
+        send: (request) => sendRequest(agent, request, call.signal),
+      }),
     address: originOf(options.url),
     editing: {
       write: async (told, edited) => writeRequest(name, options, { told, edited }),
@@ -88,13 +95,14 @@ export function createWebhook(name: string, options: Options, lookup?: LookupFun
   }
 }
 
-async function tell(
-  name: string,
-  options: Options,
-  call: Call,
-  send: (request: HttpRequest) => Promise<Exchange>,
-): Promise<Outcome> {
-  const { url, secret } = options
+type Partner = {
+  name: string
+  options: Options
+  keys: readonly KeyObject[]
+  send: (request: HttpRequest) => Promise<Exchange>
+}
+
+async function tell(call: Call, { name, options, keys, send }: Partner): Promise<Outcome> {
   const body = bodyOf(options, { told: toldOf(call), edited: call.edited })
   if (body instanceof Error)
     return giveUp(storableReason(`targets.${name}.payload: ${body.message}`))
@@ -104,12 +112,12 @@ async function tell(
     body,
   }
   const exchange = await send({
-    url: new URL(url),
+    url: new URL(options.url),
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       'idempotency-key': call.idempotencyKey,
-      ...signWebhook(webhook, splitEntries(secret)),
+      ...signWebhook(webhook, keys),
     },
     body,
   })
