@@ -3,6 +3,7 @@ import type { Deployment } from '#base/deployment.ts'
 import type { Db } from '#database/open-database.ts'
 import type { IntakeGate } from '#http/orders/intake-gate.ts'
 import { readOwner } from '#owner/read-owner.ts'
+import { countUnknown } from '#payments/count-unknown.ts'
 import { readStatus, type TargetStatus } from '#status/read-status.ts'
 import { readLastVerification } from '#verify/read-verification.ts'
 
@@ -24,6 +25,7 @@ export async function readMetrics(
   const { at, relay, targets } = await readStatus(db)
   const last = await readLastVerification(db)
   const alerts = await countOpenAlerts(db)
+  const unknown = await countUnknown(db)
   const age = last && Math.max(0, (at.getTime() - last.checkedAt.getTime()) / 1_000)
   const perTarget = (value: (target: TargetStatus) => number | null): Sample[] =>
     targets.map((target) => ({ labels: { target: target.target }, value: value(target) }))
@@ -39,6 +41,11 @@ export async function readMetrics(
       'relay_lag_seconds',
       'Age of the oldest message not yet relayed.',
       one(relay.oldestSeconds ?? 0),
+    ),
+    gauge(
+      'payments_unknown',
+      'Orders of which it is not known whether they were charged.',
+      one(unknown),
     ),
     gauge('target_deliveries', 'Open deliveries.', targets.flatMap(openOf)),
     gauge(
