@@ -6,6 +6,9 @@ import type { Charge, PaymentGateway } from '#targets/payment/payment-gateway.ts
 /** Why the payment of an order is declined that was cancelled before it was charged. */
 export const cancelledUncharged = 'The order was cancelled before it was charged.'
 
+const mayStillLand =
+  'The order was cancelled, and the gateway knows of no charge so far: one that was asked for may still be under way.'
+
 export type ToCharge = {
   orderId: string
   /** ISO 8601. */
@@ -16,8 +19,8 @@ export type ToCharge = {
   /** As it was begun: the same key must not ask for something else. */
   mode: PaymentMode
   attempt: number
-  /** It is not to be charged any more, but given back if it was. */
-  isCancelled?: boolean
+  /** It is not to be charged any more, but given back if it was. `lately`: what was asked before may still be under way. */
+  cancelled?: 'lately' | 'long-ago' | null
 }
 
 /** One question to the gateway, which ends within `seconds`. Does not throw. */
@@ -29,7 +32,8 @@ export async function charge(
   if (lookFirst && gateway.lookup) {
     const found = await gateway.lookup({ ...describe(toCharge), signal: within(seconds) })
     if (found.kind !== 'unknown') return found
-    if (toCharge.isCancelled) return declined(cancelledUncharged)
+    if (toCharge.cancelled === 'long-ago') return declined(cancelledUncharged)
+    if (toCharge.cancelled) return { kind: 'uncertain', reason: mayStillLand }
   }
   return gateway.charge({ ...describe(toCharge), signal: within(seconds) })
 }

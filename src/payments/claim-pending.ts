@@ -23,6 +23,10 @@ export async function hasPending(db: Db, asking: Asking): Promise<boolean> {
 /** `isOld`: so that the gateway may have forgotten its key, and would charge again. */
 export type Claimed = ToCharge & { isOld: boolean }
 
+// One answer that nothing was charged proves nothing while the request may still be on its way, or the gateway's search
+// lags behind its ledger. No charge is begun after the cancellation: an hour later, what was begun before has ended.
+const landsWithin = sql`interval '1 hour'`
+
 // Most gateways keep keys for 24 hours.
 const keysAreKeptFor = sql`interval '23 hours'`
 
@@ -47,8 +51,9 @@ export async function claimPending(
             for update skip locked)
     returning p.order_id as "orderId", p.token, p.mode, p.attempts as attempt, o.document as "order",
               o.received_at as "receivedAt",
-              exists (select from orderwheel.outbox b
-                       where b.order_id = p.order_id and b.kind = 'order.cancelled') as "isCancelled",
+              (select case when b.created_at > now() - ${landsWithin} then 'lately' else 'long-ago' end
+                 from orderwheel.outbox b
+                where b.order_id = p.order_id and b.kind = 'order.cancelled' limit 1) as cancelled,
               p.begun_at < now() - ${keysAreKeptFor} as "isOld"`.execute(db)
   return rows.map((row) => ({ ...row, receivedAt: row.receivedAt.toISOString() }))
 }

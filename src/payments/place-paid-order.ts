@@ -125,7 +125,9 @@ async function record(
   switch (result.kind) {
     case 'approved':
     case 'declined': {
-      const { told } = await recordSettled(db, { orderId: id, settled: result })
+      const { told, contradicted } = await recordSettled(db, { orderId: id, settled: result })
+      if (contradicted)
+        log.error({ orderId: id, reason: contradicted }, 'charged, but was declined')
       if (told) outboxChanged()
       return answerOf(db, { id, replayed })
     }

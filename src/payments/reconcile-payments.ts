@@ -54,7 +54,8 @@ async function reconcile(
   switch (result.kind) {
     case 'approved':
     case 'declined': {
-      const { told } = await recordSettled(db, { orderId, settled: result })
+      const { told, contradicted } = await recordSettled(db, { orderId, settled: result })
+      if (contradicted) log.error({ orderId, reason: contradicted }, 'charged, but was declined')
       log.info({ orderId, state: result.kind }, 'payment is known now')
       if (told) outboxChanged()
       return
@@ -70,8 +71,8 @@ async function reconcile(
 }
 
 // Asking without a lookup charges what was not charged yet.
-function whyLeft({ lookup }: PaymentGateway, { isCancelled, isOld }: Claimed): string | undefined {
+function whyLeft({ lookup }: PaymentGateway, { cancelled, isOld }: Claimed): string | undefined {
   if (lookup) return undefined
-  if (isCancelled) return 'not asked any more: the order was cancelled, and asking would charge it'
+  if (cancelled) return 'not asked any more: the order was cancelled, and asking would charge it'
   return isOld ? 'not asked any more: after a day the gateway may charge again' : undefined
 }

@@ -14,22 +14,26 @@ export type Asked = { orderId: string; attempt: number }
 /**
  * Writes down that an order was charged or declined, in one transaction with what follows from it: the order's own
  * `payment` and, when it was approved, its `order.placed` message. Whoever asked first and is answered last changes
- * nothing. Answers whether targets are to be told.
+ * nothing. Answers whether targets are to be told, and what is wrong when it was declined before and is charged now.
  */
 export async function recordSettled(
   db: Db,
   { orderId, settled }: { orderId: string; settled: Settled },
-): Promise<{ told: boolean }> {
+): Promise<Recorded> {
   return db.transaction().execute((tx) => settlePayment(tx, { orderId, settled }))
 }
+
+type Recorded = { told: boolean; contradicted?: string }
 
 /** The same in a transaction that does more. */
 export async function settlePayment(
   tx: Tx,
   { orderId, settled }: { orderId: string; settled: Settled },
-): Promise<{ told: boolean }> {
+): Promise<Recorded> {
   const begun = await lockPaid(tx, orderId)
   if (!begun) return { told: false }
+  if (begun.state === 'declined' && settled.kind === 'approved')
+    return { told: false, contradicted: sayCharged(begun, settled.reference) }
   const { rows } = await write(tx, orderId, { settled, payment: describe(begun, settled) })
   const released = await releaseHeld(tx, orderId)
   return { told: rows.length > 0 || released }
@@ -45,16 +49,20 @@ async function releaseHeld(tx: Tx, orderId: string): Promise<boolean> {
 }
 
 /** As it was begun: by now the configuration may name another gateway, or another mode. */
-type Begun = { provider: string; mode: PaymentMode }
+type Begun = { provider: string; mode: PaymentMode; state: PaymentState }
 
 // Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it was
 // paid is not told as placed, and what is placed is told before its cancellation.
 async function lockPaid(tx: Tx, orderId: string): Promise<Begun | undefined> {
   const { rows } = await sql<Begun>`
-    select p.provider, p.mode
+    select p.provider, p.mode, p.state
       from orderwheel.orders o join orderwheel.payments p on p.order_id = o.id
      where o.id = ${orderId} for update of o`.execute(tx)
   return rows[0]
+}
+
+function sayCharged({ provider }: Begun, reference: string): string {
+  return `${provider} charged ${reference}, after the payment was declined: give it back there.`
 }
 
 function describe({ provider, mode }: Begun, settled: Settled): ChargedPayment {

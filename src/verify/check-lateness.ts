@@ -26,13 +26,17 @@ async function lateMessages(db: Db): Promise<Finding[]> {
            coalesce(b.order_id, b.id) as "orderId", b.id as "messageId", null as target, to_json(b.created_at) as since
       from orderwheel.outbox b
      where b.refusals > 0
-        or b.created_at < now() - ${relayedWithin} and b.try_after is distinct from 'infinity' and b.position <= (select up_to from stuck)
+        or b.created_at < now() - ${relayedWithin} and not ${isHeld} and b.position <= (select up_to from stuck)
            and not exists (select from orderwheel.outbox r
                             where r.order_id = b.order_id and r.position < b.position and r.refusals > 0)
      order by b.position
      limit 10000`.execute(db)
   return rows
 }
+
+// A cancellation waits until it is known whether its order was paid.
+const isHeld = sql`(b.try_after is not distinct from 'infinity' and exists (
+  select from orderwheel.payments p where p.order_id = b.order_id and p.state = 'pending'))`
 
 const last = '9223372036854775807'
 

@@ -78,6 +78,8 @@ async function openShop(answer: () => Promise<ChargeResult>, lookup?: Lookup) {
       await shop.relay()
       await shop.startWorker().drained(AbortSignal.timeout(30_000))
     },
+    letHourPass: () =>
+      sql`update orderwheel.outbox set created_at = created_at - interval '61 minutes'`.execute(db),
     refusals: async () =>
       (
         await db.selectFrom('orderwheel.outbox').select('refusal').orderBy('position').execute()
@@ -128,6 +130,7 @@ test('a cancelled order that the gateway knows no charge of is not charged any m
   const shop = await openShop(lost, async () => undefined)
   const id = await shop.pending()
   await shop.cancel(id)
+  await shop.letHourPass()
   await shop.askAgain()
   await shop.tell()
   expect(shop.given).toEqual({ charges: 1, refunds: 0 })
@@ -135,6 +138,33 @@ test('a cancelled order that the gateway knows no charge of is not charged any m
   expect(await shop.deliveries(id)).toEqual({})
   expect(await shop.refusals()).toEqual([])
   expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('a charge that lands after the order was cancelled is found, and given back', async () => {
+  let landed = false
+  const shop = await openShop(lost, async () => (landed ? approved('ch_1') : undefined))
+  const id = await shop.pending()
+  await shop.cancel(id)
+  await shop.askAgain()
+  expect(await paymentOf(shop.api, id)).toMatchObject({ state: 'pending' })
+  landed = true
+  await shop.askAgain()
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({ payment: 'delivered' })
+  expect(shop.given).toEqual({ charges: 1, refunds: 1 })
+})
+
+test('a cancellation that is held for a payment that is known is found by verify', async () => {
+  const shop = await openShop(lost)
+  const id = await shop.pending()
+  await shop.cancel(id)
+  await sql`update orderwheel.payments set state = 'captured', token = null, reference = 'ch_1', settled_at = now()`.execute(
+    shop.db,
+  )
+  await sql`update orderwheel.outbox set created_at = now() - interval '2 hours'`.execute(shop.db)
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([
+    expect.stringContaining('message-late'),
+  ])
 })
 
 test('without a lookup, a cancelled order and one that is a day old are left to a person, who ends them', async () => {
