@@ -15,8 +15,13 @@ function lineOf(cells: readonly string[]): string {
   return `${cells.map(cellOf).join(',')}\r\n`
 }
 
-/** Text that a spreadsheet would take for a formula begins with an apostrophe (OWASP, "CSV Injection"). */
+// A spreadsheet whose language writes decimals with a comma takes `;` for the separator, and a comma and the quotes behind it
+// for text: a line break inside a cell begins a line there, and a quote behind `;` opens a cell.
+const cellWithin = /([;\t\r\n][\s"]*)(?=[=+\-@＝＋－＠])/g
+
+/** What a spreadsheet would take for a formula begins with an apostrophe (OWASP, "CSV Injection"). */
 function cellOf(text: string): string {
-  const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text
+  const harmlessWithin = text.replaceAll(cellWithin, "$1'")
+  const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${harmlessWithin}` : harmlessWithin
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }

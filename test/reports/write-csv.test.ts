@@ -30,7 +30,23 @@ test('a line has as many cells as the header, whatever is in them', () => {
   const line = Buffer.from(csv.add([hostile])).toString()
   const separators = line.replaceAll(/"(?:[^"]|"")*"/g, '').match(/,/g)
   expect(separators).toHaveLength(header.split(',').length - 1)
-  expect(line).toContain(`"'\r=1",""""`)
+  expect(line).toContain(`"'\r'=1",""""`)
   expect(line).toContain('"never, ""or\r\nlater"""')
   expect(Buffer.from(csv.end([]))).toHaveLength(0)
+})
+
+test('a formula behind a semicolon, a tab or a line break is none for a spreadsheet that separates cells there', () => {
+  const csv = writeCsv()
+  const written = (reference: string) =>
+    Buffer.from(
+      csv.add([reportedOrder({ payment: { status: 'captured', provider: 'stripe', reference } })]),
+    )
+      .toString()
+      .split(',stripe,')
+      .at(-1)
+  expect(written('pi_1;=HYPERLINK(A1)')).toBe("pi_1;'=HYPERLINK(A1)\r\n")
+  expect(written('a\t+1;-2;@3; ＝4')).toBe("a\t'+1;'-2;'@3; '＝4\r\n")
+  expect(written('a;"=1')).toBe(`"a;""'=1"\r\n`)
+  expect(written('a\n=1')).toBe(`"a\n'=1"\r\n`)
+  expect(written('a;b-c=d')).toBe('a;b-c=d\r\n')
 })
