@@ -87,5 +87,5 @@ function isFailure(outcome: Outcome): outcome is Extract<Outcome, { reason: stri
 }
 
 function pauseOf(outcome: EndedCall['end']['outcome']): number {
-  return outcome.kind === 'try-again' ? (outcome.notBeforeSeconds ?? 0) : 0
+  return 'notBeforeSeconds' in outcome ? (outcome.notBeforeSeconds ?? 0) : 0
 }

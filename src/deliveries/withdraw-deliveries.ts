@@ -15,6 +15,8 @@ type Withdrawal = {
   targets: readonly string[]
   /** Of these, whose attempts say whether they may have been told: also where there were some, and each was refused. */
   evenTried: readonly string[]
+  /** Of these: told by mail, whose servers refuse with 5yz, too. */
+  byMail: readonly string[]
   /** Of these: whose deliveries that died without having told anybody are withdrawn, too, and their letters closed. */
   evenDead: readonly string[]
   /** Of all orders whose deliveries this transaction is going to lock: of these, and at once. */
@@ -36,10 +38,9 @@ export type Withdrawn = {
 export async function withdrawDeliveries(
   tx: Tx,
   boss: Boss,
-  { cancelled, targets, evenTried, evenDead, orderIds }: Withdrawal,
+  { orderIds, ...which }: Withdrawal,
 ): Promise<Withdrawn> {
-  if (cancelled.length === 0 || targets.length === 0) return nothing
-  const which = { cancelled, targets, evenTried, evenDead }
+  if (which.cancelled.length === 0 || which.targets.length === 0) return nothing
   // Jobs before deliveries, as everybody. A job that is locked here cannot be fetched any more.
   const idle = await lockIdleJobs(tx, await readQueued(tx, which))
   await lockUndone(tx, orderIds)
@@ -111,14 +112,15 @@ async function findUntold(tx: Tx, which: Which, idle: readonly IdleJob[]): Promi
   return rows
 }
 
-// Each attempt was refused, or not sent. A target that answered 500 or 504 may have acted all the same (above 511 are
-// mail servers, whose 5xx are refusals).
-function toldNobody({ evenTried, cancelled }: Which) {
+// Each attempt was not sent, or answered 4xx. Whoever was answered anything else may have been heard: by a target that
+// broke down over it or says “not yet”, or by one that went on after what stands before it stopped waiting (502, 503, 524).
+function toldNobody({ evenTried, byMail, cancelled }: Which) {
   return sql<boolean>`(not d.ask_first and (d.attempts = 0 or d.target = any(${evenTried}::text[]) and not exists (
     select from orderwheel.delivery_attempts a
      where a.message_id = d.message_id and a.target = d.target and ${sinceOrders('a.message_id', cancelled)}
        and (a.outcome not in ('try-again', 'give-up', 'handed-back')
-            or (a.answer->>'status')::int between 500 and 511 and (a.answer->>'status')::int <> 503))))`
+            or (a.answer->>'status')::int not between 400 and 499
+               and not (d.target = any(${byMail}::text[]) and (a.answer->>'status')::int between 500 and 599)))))`
 }
 
 async function cancel(

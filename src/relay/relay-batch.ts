@@ -82,6 +82,7 @@ function withdraw(
     evenTried: targets
       .filter((one) => one.kind !== 'custom' || one.hearsOfCancellation)
       .map(({ name }) => name),
+    byMail: targets.filter((one) => one.kind === 'email').map(({ name }) => name),
     evenDead: targets.filter((one) => one.hearsOfCancellation).map(({ name }) => name),
     orderIds: messages.map(({ orderId }) => orderId),
   })

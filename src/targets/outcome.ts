@@ -41,8 +41,8 @@ export type Outcome =
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
   /** Will not get better by repeating. */
   | { kind: 'give-up'; reason: string; answer?: Answer }
-  /** Sent, but no answer: the target may or may not have acted. Repeated only when it is idempotent. */
-  | { kind: 'uncertain'; reason: string; answer?: Answer }
+  /** Sent, but no answer: the target may or may not have acted. Repeated only when it is idempotent, and as above. */
+  | { kind: 'uncertain'; reason: string; notBeforeSeconds?: number; answer?: Answer }
 
 export function delivered(answer?: Answer): Outcome {
   return answer ? { kind: 'delivered', answer } : { kind: 'delivered' }

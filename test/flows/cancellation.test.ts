@@ -25,7 +25,7 @@ const names = ['erp', ...withdrawn, 'confirmation-email']
 async function openShop(
   answer: (target: string, kind: string) => Outcome = () => delivered(),
   routes: Record<string, string[]> = { 'order.placed': names, 'order.cancelled': names },
-  kind: 'custom' | 'http' = 'custom',
+  kind: 'custom' | 'http' | 'email' = 'custom',
 ) {
   const told: { target: string; orderId: string; kind: string }[] = []
   const targets = names.map((name) =>
@@ -215,37 +215,72 @@ test('a target that refused the order is a dead letter still, and hears of the c
   await expectNothingLost()
 })
 
-test('a target that was down for each attempt is told nothing of an order that is cancelled meanwhile', async () => {
-  const told = await openShop(
-    (target) => (target === 'warehouse' ? tryAgain('not sent: connect ECONNREFUSED') : delivered()),
-    undefined,
-    'http',
-  )
-  const { orderId } = await shop.placeOrder()
-  await shop.relay()
-  const worker = shop.startWorker()
-  await eventually(
-    async () =>
-      (await states(orderId))['warehouse'] === 'order.placed retrying' && told.length === 3,
-  )
-  await cancel(orderId)
-  await shop.relay()
-  expect(await states(orderId)).toMatchObject({
-    warehouse: 'order.placed cancelled, order.cancelled cancelled',
-  })
-  expect((await jobs(orderId)).filter((job) => job.startsWith('warehouse'))).toEqual([])
-  worker.refresh()
-  await worker.drained(AbortSignal.timeout(20_000))
-  expect(told.some(({ target }) => target === 'warehouse')).toBe(false)
-  expect((await readOrder(shop.db, { id: orderId }))?.state).toBe('cancelled')
-  await expectNothingLost()
-})
+test.each([
+  { attempt: 'was not sent', outcome: tryAgain('not sent: connect ECONNREFUSED'), kind: 'http' },
+  {
+    attempt: 'was answered 429',
+    outcome: tryAgain('answered 429', { answer: { status: 429 } }),
+    kind: 'http',
+  },
+  {
+    attempt: 'was refused by a mail server with 451',
+    outcome: tryAgain('answered 451', { answer: { status: 451 } }),
+    kind: 'email',
+  },
+  {
+    attempt: 'was refused by a mail server with 535',
+    outcome: tryAgain('answered 535', { answer: { status: 535 } }),
+    kind: 'email',
+  },
+] as const)(
+  'a target whose every attempt $attempt is told nothing of an order that is cancelled meanwhile',
+  async ({ outcome, kind }) => {
+    const told = await openShop(
+      (target) => (target === 'warehouse' ? outcome : delivered()),
+      undefined,
+      kind,
+    )
+    const { orderId } = await shop.placeOrder()
+    await shop.relay()
+    const worker = shop.startWorker()
+    await eventually(
+      async () =>
+        (await states(orderId))['warehouse'] === 'order.placed retrying' && told.length === 3,
+    )
+    await cancel(orderId)
+    await shop.relay()
+    expect(await states(orderId)).toMatchObject({
+      warehouse: 'order.placed cancelled, order.cancelled cancelled',
+    })
+    expect((await jobs(orderId)).filter((job) => job.startsWith('warehouse'))).toEqual([])
+    worker.refresh()
+    await worker.drained(AbortSignal.timeout(20_000))
+    expect(told.some(({ target }) => target === 'warehouse')).toBe(false)
+    expect((await readOrder(shop.db, { id: orderId }))?.state).toBe('cancelled')
+    await expectNothingLost()
+  },
+)
 
 test.each([
   { attempt: 'got no answer', outcome: uncertain('sent, but no answer'), kind: 'http' },
   {
     attempt: 'was answered 500',
     outcome: tryAgain('answered 500', { answer: { status: 500 } }),
+    kind: 'http',
+  },
+  {
+    attempt: 'was answered 503 by what stands before it, which had waited long enough',
+    outcome: tryAgain('answered 503', { answer: { status: 503 } }),
+    kind: 'http',
+  },
+  {
+    attempt: 'was answered 524 by a CDN that had waited long enough',
+    outcome: tryAgain('answered 524', { answer: { status: 524 } }),
+    kind: 'http',
+  },
+  {
+    attempt: 'was answered 200, which the configuration takes for “not yet”',
+    outcome: tryAgain('it says busy', { answer: { status: 200 } }),
     kind: 'http',
   },
   { attempt: 'was a function that threw', outcome: tryAgain('no'), kind: 'custom' },

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
@@ -183,6 +184,35 @@ test('a capture that may have been made is made sure of, and refunded', async ()
   await shop.relay()
   isLost = false
   await shop.letTimePass()
+  worker.refresh()
+  await eventually(async () => (await shop.statusOf(id)) === 'refunded')
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+})
+
+test('a capture that a proxy answered 503 while the gateway made it is refunded, after as long as the proxy asked for', async () => {
+  let isImpatient = true
+  const shop = await openShop(async () => {}, {
+    capture: async ({ reference, http }) => {
+      const answer = await http({ url: '/captures', body: { charge: reference } })
+      if (!isImpatient) return answer
+      return { ...answer, status: 503, headers: { 'retry-after': '1800' } }
+    },
+  })
+  const id = await shop.pay()
+  const worker = shop.startWorker()
+  await eventually(async () => (await shop.states(id, 'payment'))[0] === 'order.placed retrying')
+  const { rows } = await sql<{ minutes: number }>`
+    select round(extract(epoch from start_after - now()) / 60)::int as minutes
+      from pgboss.job where name = 'payment'`.execute(shop.db)
+  expect(rows).toEqual([{ minutes: 30 }])
+  await shop.cancel(id)
+  await shop.relay()
+  expect(await shop.states(id, 'payment')).toEqual([
+    'order.placed retrying',
+    'order.cancelled waiting',
+  ])
+  isImpatient = false
+  await shop.letTimePass(1_801)
   worker.refresh()
   await eventually(async () => (await shop.statusOf(id)) === 'refunded')
   expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })

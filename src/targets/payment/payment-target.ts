@@ -1,7 +1,7 @@
 import { isChargedPayment, type ChargedPayment } from '#messages/charged-payment.ts'
 import type { MessageKind } from '#messages/message-kinds.ts'
 import { RequestFailed, type BoundHttp } from '#targets/http/bind-http.ts'
-import { classifyAnswer } from '#targets/http/classify-answer.ts'
+import { classifyAnswer, notBeforeOf } from '#targets/http/classify-answer.ts'
 import { explainMissingAnswer } from '#targets/http/explain-exchange.ts'
 import { UnusableMapping } from '#targets/http/map-request.ts'
 import { keepAnswer } from '#targets/keep-answer.ts'
@@ -115,9 +115,13 @@ async function changePayment(
 }
 
 function judge(change: Change, said: unknown, reference: string | null): Outcome {
-  // A gateway that broke down over it may have done it: whoever cancels the order now must not take it for undone.
-  if (isHttpAnswer(said) && said.status >= 500 && said.status !== 503)
-    return uncertain(`answered ${said.status}`, keepAnswer(said, 'uncertain'))
+  // A gateway that broke down over it, or that a proxy did not wait for any longer, may have done it: whoever cancels
+  // the order now must not take it for undone.
+  if (isHttpAnswer(said) && said.status >= 500)
+    return {
+      ...uncertain(`answered ${said.status}`, keepAnswer(said, 'uncertain')),
+      ...notBeforeOf(said),
+    }
   const outcome = isHttpAnswer(said) ? classifyAnswer(said) : readOutcome(said)
   // Nothing returned says nothing about money.
   if (!outcome) return giveUp(`payment.${change} returned neither an answer nor an outcome`)
