@@ -4,6 +4,7 @@ import type { Call } from '#targets/target.ts'
 import { withinDeadline } from '#targets/within-deadline.ts'
 
 import { mostInPdf } from './ask-for-report.ts'
+import { awaitOrders } from './await-orders.ts'
 import { cutChunks } from './cut-chunks.ts'
 import { beforeAllOrders, readOrders, type ReportedOrder } from './read-orders.ts'
 import { addChunk, beginDraft, type Draft, finishDraft, LostDraft } from './report-draft.ts'
@@ -31,6 +32,8 @@ async function make(
   id: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  const early = await awaitOrders(db, id)
+  if (early !== undefined) return early
   const draft = await beginDraft(db, id)
   if (draft === undefined) return giveUp(`there is no report ${id}: POST /reports asks for one`)
   if (draft === 'made') return delivered({ text: 'Made by an attempt before.' })

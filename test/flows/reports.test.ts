@@ -4,6 +4,7 @@ import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { forgetPerson } from '#forget/forget-person.ts'
+import { exampleOrder } from '#messages/example-order.ts'
 import { forgetOldReports } from '#reports/forget-old-reports.ts'
 
 import { eventually } from '../support/eventually.ts'
@@ -210,6 +211,42 @@ test('a period without orders is a file with nothing but its header', async () =
   expect(await shop.report(csv)).toMatchObject({ state: 'ready', orders: 0, sums: [] })
   const pdf = await shop.make({ format: 'pdf' })
   expect(readPdf((await shop.send(`/reports/${pdf}/file`)).rawPayload).pages).toHaveLength(2)
+})
+
+test('an order that is committed after its period ended is in the report that was asked for before', async () => {
+  shop = await openReportingShop()
+  const late = await shop.pool.connect()
+  try {
+    await late.query('begin')
+    await late.query(
+      `insert into orderwheel.orders (external_id, api_key_id, idempotency_key, fingerprint, document, received_at)
+       values ('LATE', uuidv7(), 'LATE', decode(repeat('00', 32), 'hex'), $1, now() - interval '1 second')`,
+      [exampleOrder('LATE')],
+    )
+    const { rows } = await late.query<{ from: Date; to: Date }>(
+      `select now() - interval '1 hour' as from, now() as to`,
+    )
+    const id = await shop.make({
+      from: rows[0]?.from.toISOString() ?? '',
+      to: rows[0]?.to.toISOString() ?? '',
+    })
+    expect(await shop.report(id)).toMatchObject({
+      state: 'retrying',
+      reason: expect.stringMatching('ended less than 60 s ago') as string,
+    })
+    await late.query('commit')
+    await shop.pool.query(
+      `update orderwheel.orders set received_at = received_at - interval '2 minutes'`,
+    )
+    await shop.pool.query(
+      `update orderwheel.reports set period_from = period_from - interval '2 minutes', period_to = period_to - interval '2 minutes'`,
+    )
+    await shop.letTimePass()
+    await shop.workOff()
+    expect(await shop.report(id)).toMatchObject({ state: 'ready', orders: 1 })
+  } finally {
+    late.release(true)
+  }
 })
 
 test('a report expires: it says so, its file is deleted an hour later, and it is forgotten in the end', async () => {

@@ -60,7 +60,10 @@ function fileOf(report: Report | undefined): File {
     case 'making':
       throw notReady('It is being made.', 2)
     case 'retrying':
-      throw notReady('Making it failed, and is tried again.', 10)
+      throw notReady(
+        'It could not be made yet, and is tried again: `reason` of the report says why.',
+        10,
+      )
     case 'failed':
       throw notReady('Making it failed, and waits for a person to look.', 300)
     default:

@@ -111,7 +111,7 @@ const postSchema = {
   ...described,
   operationId: 'askForReport',
   summary: 'Ask for a report of the orders of a period',
-  description: `Answers as soon as the request is on disk; a worker makes the file. Orders that were received at \`from\` or later and before \`to\`, at most ${longestPeriodDays} days; a PDF takes ${mostInPdf} orders. A key may wait for ${mostWaiting} reports. No personal data. With an \`Idempotency-Key\`, which is kept for 7 days, repeating the request asks for nothing more.`,
+  description: `Answers as soon as the request is on disk; a worker makes the file. Orders that were received at \`from\` or later and before \`to\`, at most ${longestPeriodDays} days; a PDF takes ${mostInPdf} orders. The file is not made before a minute has passed since \`to\`. A key may wait for ${mostWaiting} reports. No personal data. With an \`Idempotency-Key\`, which is kept for 7 days, repeating the request asks for nothing more.`,
   body: Type.Object(
     {
       kind: Type.Literal('orders'),
