@@ -22,7 +22,10 @@ export type WorkedOff = {
   targets: string[]
 }
 
-/** Replays or discards the dead letters at these places of a replay's list, as far as nobody else decided on them. */
+/**
+ * Replays or discards the dead letters at these places of a replay's list, as far as nobody else decided on them. What was
+ * shed and comes too late to be replayed stays shed, and its letter is discarded: there is nothing left to decide.
+ */
 export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<WorkedOff> {
   const orderIds = await findOrders(tx, taken)
   await lockOrders(tx, orderIds)
@@ -35,7 +38,16 @@ export async function workOff(tx: Tx, boss: Boss, taken: TakenReplay): Promise<W
     refusal === undefined ? [] : [{ position, reason: refusal }],
   )
   const open = items.filter(({ refusal }) => refusal === undefined)
-  await closeLetters(tx, taken, open)
+  await closeLetters(tx, taken, [
+    ...open.map(({ letterId }) => ({ letterId, ...endOf(taken) })),
+    ...items
+      .filter((item) => isTooLate(item, taken.action))
+      .map(({ letterId, refusal }) => ({
+        letterId,
+        resolution: 'discarded' as const,
+        comment: refusal ?? null,
+      })),
+  ])
   const targets =
     taken.action === 'replay'
       ? await reviveDeliveries(tx, boss, { dead: open, edits: editsOf(taken) })
@@ -97,7 +109,7 @@ function findRefusal(item: Item, action: TakenReplay['action']): string | undefi
   const { target, closed, state } = item
   if (target === null) return 'It is gone: its order was deleted, or its time was over.'
   if (closed) return sayClosed(closed)
-  if (item.overtakenBy !== null)
+  if (isTooLate(item, action))
     return `It comes too late: ${item.overtakenBy}, which happened later to its order, is not waiting for it.`
   if (state !== 'dead' && state !== 'shed') return `Its delivery is ${state}, not dead.`
   if (action === 'replay' && !item.hasQueue)
@@ -105,21 +117,32 @@ function findRefusal(item: Item, action: TakenReplay['action']): string | undefi
   return undefined
 }
 
+function isTooLate({ closed, overtakenBy }: Item, action: TakenReplay['action']): boolean {
+  return action === 'replay' && closed === null && overtakenBy !== null
+}
+
+type LetterEnd = { resolution: 'replayed' | 'discarded'; comment: string | null }
+
+function endOf({ action, reason }: TakenReplay): LetterEnd {
+  return { resolution: action === 'replay' ? 'replayed' : 'discarded', comment: reason }
+}
+
 async function closeLetters(
   tx: Tx,
-  { id, action, who, reason }: TakenReplay,
-  items: readonly { letterId: string }[],
+  { id, who }: TakenReplay,
+  ends: readonly (LetterEnd & { letterId: string })[],
 ): Promise<void> {
-  if (items.length === 0) return
-  const ids = items.map(({ letterId }) => letterId)
+  if (ends.length === 0) return
+  const ids = ends.map(({ letterId }) => letterId)
   await sql`
     with closing as materialized ( -- in one order for everybody who locks several: see holdLetters
       select id from orderwheel.dead_letters where id = any(${ids}::uuid[]) order by id for update
     )
     update orderwheel.dead_letters l
-       set resolution = ${action === 'replay' ? 'replayed' : 'discarded'}, resolved_at = now(),
-           resolved_by = ${who}, comment = ${reason}, replay_id = ${id}
+       set resolution = e.resolution, resolved_at = now(), resolved_by = ${who}, comment = e.comment, replay_id = ${id}
       from closing
+      join json_to_recordset(${JSON.stringify(ends)}::json) as e("letterId" uuid, resolution text, comment text)
+        on e."letterId" = closing.id
      where l.id = closing.id`.execute(tx)
 }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { watchShop } from '#alerts/watch-shop.ts'
+import { changeReplay } from '#dead-letters/change-replay.ts'
 import { endShedding } from '#limits/shedding.ts'
 import { readLimits } from '#limits/read-limits.ts'
 import { readOrder } from '#orders/read-order.ts'
@@ -194,10 +195,55 @@ test('what was shed is not told after what happened later to the order', async (
   }>`select result from orderwheel.replay_items`.execute(shop.db)
   expect(rows).toEqual([
     {
-      result:
-        'It comes too late: order.cancelled, which happened later to its order, is not waiting for it.',
+      result: overtaken,
     },
   ])
+  // There is nothing left to decide.
+  expect(await letters()).toEqual([
+    { resolution: 'discarded', who: 'ada', comment: overtaken, hasReplay: true },
+  ])
+  expect((await states('analytics'))['shed']).toBe(1)
+  expect(await readOrder(shop.db, { id: late })).toMatchObject({ state: 'cancelled' })
+  expect(await foundLetters()).toEqual([])
+  // Whoever asks for it again hears the same.
+  await askForReplay(shop, { filter: { shed: true, orderId: late } })
+  expect(await workOffDue(shop)).toEqual({ done: 0, refused: 1 })
+})
+
+const overtaken =
+  'It comes too late: order.cancelled, which happened later to its order, is not waiting for it.'
+
+/** What is wrong with letters: settle() leaves other things behind. */
+async function foundLetters() {
+  const found = listFound(await verifyShop(shop.db, { isFull: true }))
+  return found.filter((one) => one.includes('letter'))
+}
+
+async function letters() {
+  const { rows } = await sql`
+    select resolution, resolved_by as who, comment, replay_id is not null as "hasReplay"
+      from orderwheel.dead_letters`.execute(shop.db)
+  return rows
+}
+
+test('the letter of what was shed can be discarded when it comes too late', async () => {
+  const both = ['erp', 'analytics']
+  await openShop(1, { 'order.placed': both, 'order.cancelled': both })
+  const [, late = ''] = await flood(2)
+  // Nobody works it off: its list is cancelled, or its worker down.
+  const replayId = await askForReplay(shop, { filter: { shed: true, orderId: late } })
+  const cancelled = { id: replayId, change: { kind: 'cancel' }, who: 'ada', reason: null } as const
+  expect((await changeReplay(shop.db, cancelled)).kind).toBe('changed')
+  await settle(1)
+  await shop.addMessage(late, 'order.cancelled')
+  await shop.relay()
+  await askForReplay(shop, { filter: { orderId: late }, action: 'discard', reason: 'too late' })
+  expect(await workOffDue(shop)).toEqual({ done: 1, refused: 0 })
+  expect(await letters()).toEqual([
+    { resolution: 'discarded', who: 'ada', comment: 'too late', hasReplay: true },
+  ])
+  expect(await states('analytics')).toEqual({ delivered: 1, open: 1, skipped: 1 })
+  expect(await foundLetters()).toEqual([])
 })
 
 test('an order that was shed and cancelled is told in that order when both are replayed', async () => {
