@@ -42,7 +42,7 @@ export const problems = {
   'too-many-dead-letters': [422, 'More dead letters than one list takes'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used with another body'],
   'rate-limited': [429, 'Too many requests with this API key'],
-  'too-many-reports': [429, 'This API key waits for too many reports'],
+  'too-many-reports': [429, 'This API key has too many reports'],
   'intake-overloaded': [429, 'More arrives than can be worked off'],
   'headers-too-large': [431, 'The headers are larger than 16 KiB'],
   'internal-error': [500, 'Something went wrong here'],

@@ -17,11 +17,16 @@ export type AskedReport =
   /** The period ends later than now. */
   | { kind: 'not-over' }
   | { kind: 'too-many-waiting' }
+  /** The files of this key's reports take more than `mostKeptBytes` already. */
+  | { kind: 'too-much-kept' }
   /** There are more than `mostInPdf` orders in it. */
   | { kind: 'too-long-for-pdf' }
 
 /** Reports that one key may have asked for and not got yet. */
 export const mostWaiting = 5
+
+/** Bytes that the files of one key's reports may take when it asks for another: 1 GiB, some five million orders. */
+export const mostKeptBytes = 1_073_741_824
 
 /** Orders of a PDF: a thousand pages, which nobody reads, but many print. */
 export const mostInPdf = 50_000
@@ -35,7 +40,9 @@ export async function askForReport(
   const { from, to, format } = wanted
   if (!(await isOver(tx, to))) return { kind: 'not-over' }
   if (format === 'pdf' && (await isTooLongForPdf(tx, wanted))) return { kind: 'too-long-for-pdf' }
+  await takeTurn(tx, asker)
   if ((await countWaiting(tx, asker)) >= mostWaiting) return { kind: 'too-many-waiting' }
+  if ((await countKeptBytes(tx, asker)) >= mostKeptBytes) return { kind: 'too-much-kept' }
   const payload: ReportRequest = {
     kind: 'orders',
     format,
@@ -66,10 +73,13 @@ async function isTooLongForPdf(tx: Tx, period: Period): Promise<boolean> {
 }
 
 // One request of a key after the other, until each commits: two at once must not both be the last that is taken.
-async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
+async function takeTurn(tx: Tx, { id }: Asker): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('orderwheel.reports'), hashtext(${id}))`.execute(
     tx,
   )
+}
+
+async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
   const { rows } = await sql<{ waiting: number }>`
     select count(*)::int as waiting from orderwheel.reports r
      where r.api_key_id = ${id} and r.made_at is null
@@ -79,4 +89,12 @@ async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
     tx,
   )
   return rows[0]?.waiting ?? 0
+}
+
+async function countKeptBytes(tx: Tx, { id }: Asker): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    select coalesce(sum(r.bytes), 0)::float8 as bytes from orderwheel.reports r
+     where r.api_key_id = ${id} and (r.made_at is null or r.expires_at > now())
+       and exists (select from orderwheel.report_chunks c where c.report_id = r.id)`.execute(tx)
+  return rows[0]?.bytes ?? 0
 }

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
 import { createKey } from '#keys/create-key.ts'
+import { mostKeptBytes } from '#reports/ask-for-report.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { openReportingShop, type ReportingShop } from '../support/reporting-shop.ts'
@@ -66,6 +67,27 @@ test('a key may wait for five reports, however many it asks for at once; another
   const other = { authorization: `Bearer ${await shop.newKey('tax')}` }
   expect((await shop.ask({}, other)).statusCode).toBe(202)
   await shop.workOff()
+  expect((await shop.ask()).statusCode).toBe(202)
+})
+
+test('a key whose files take a gibibyte gets no further report until some have expired; another key does', async () => {
+  shop = await openReportingShop()
+  const id = await shop.make()
+  const grow = (bytes: number) =>
+    shop.pool.query('update orderwheel.reports set bytes = $1 where id = $2', [bytes, id])
+  await grow(mostKeptBytes - 1)
+  expect((await shop.ask()).statusCode).toBe(202)
+  await grow(mostKeptBytes)
+  const refused = await shop.ask()
+  expect(refused.statusCode).toBe(429)
+  expect(refused.headers['retry-after']).toBe('3600')
+  expect(refused.json()).toMatchObject({
+    code: 'too-many-reports',
+    detail: expect.stringMatching('1 GiB') as string,
+  })
+  const other = { authorization: `Bearer ${await shop.newKey('tax')}` }
+  expect((await shop.ask({}, other)).statusCode).toBe(202)
+  await shop.pool.query(`update orderwheel.reports set expires_at = now() where id = $1`, [id])
   expect((await shop.ask()).statusCode).toBe(202)
 })
 

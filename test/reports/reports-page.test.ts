@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { expect, test } from 'vitest'
 
-import { mostInPdf, mostWaiting } from '#reports/ask-for-report.ts'
+import { mostInPdf, mostKeptBytes, mostWaiting } from '#reports/ask-for-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
 import { columns } from '#reports/report-columns.ts'
 import { createReportsTarget } from '#targets/reports-target.ts'
@@ -20,5 +20,6 @@ test('the page of reports names every column in its order, and the limits that h
     `more than ${mostInPdf.toLocaleString('fr').replaceAll(/\s/g, ' ')} orders`,
   )
   expect(page).toContain(`more than ${mostWaiting} reports`)
+  expect(page).toContain(`take ${mostKeptBytes / 1_073_741_824} GiB`)
   expect(page).toContain(`${createReportsTarget().retry.attempts} attempts`)
 })

@@ -9,7 +9,13 @@ import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-
 import { moment, uuid } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 import { type ReportFormat, reportFormats } from '#messages/report-request.ts'
-import { askForReport, mostInPdf, mostWaiting, type AskedReport } from '#reports/ask-for-report.ts'
+import {
+  askForReport,
+  mostInPdf,
+  mostKeptBytes,
+  mostWaiting,
+  type AskedReport,
+} from '#reports/ask-for-report.ts'
 import { readReport } from '#reports/read-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
 
@@ -96,6 +102,14 @@ function admitted(asked: AskedReport): AskedReport & { kind: 'asked' } {
         },
         { 'retry-after': '30' },
       )
+    case 'too-much-kept':
+      throw new HttpProblem(
+        'too-many-reports',
+        {
+          detail: `The files of this key's reports take ${mostKeptBytes / 1_073_741_824} GiB or more. Ask again when some have expired.`,
+        },
+        { 'retry-after': '3600' },
+      )
     default:
       return asked satisfies never
   }
@@ -111,7 +125,7 @@ const postSchema = {
   ...described,
   operationId: 'askForReport',
   summary: 'Ask for a report of the orders of a period',
-  description: `Answers as soon as the request is on disk; a worker makes the file. Orders that were received at \`from\` or later and before \`to\`, at most ${longestPeriodDays} days; a PDF takes ${mostInPdf} orders. The file is not made before a minute has passed since \`to\`. A key may wait for ${mostWaiting} reports. No personal data. With an \`Idempotency-Key\`, which is kept for 7 days, repeating the request asks for nothing more.`,
+  description: `Answers as soon as the request is on disk; a worker makes the file. Orders that were received at \`from\` or later and before \`to\`, at most ${longestPeriodDays} days; a PDF takes ${mostInPdf} orders. The file is not made before a minute has passed since \`to\`. A key may wait for ${mostWaiting} reports, and keep 1 GiB of files. No personal data. With an \`Idempotency-Key\`, which is kept for 7 days, repeating the request asks for nothing more.`,
   body: Type.Object(
     {
       kind: Type.Literal('orders'),
