@@ -1,4 +1,4 @@
-// Places the order in a file: ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… node place-order.ts order.json
+// Places the order in a file: ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… node place-order.ts order.json, with Node 24
 import { readFile } from 'node:fs/promises'
 
 import { createClient, NoAnswerError, type Order, ProblemError } from 'orderwheel/client'

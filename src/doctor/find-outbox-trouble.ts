@@ -80,8 +80,8 @@ async function findRefused({ db }: Patient): Promise<Finding[]> {
   return rows.map(({ refused, reason }) => ({
     kind: 'message-refused',
     severity: 'error',
-    what: `${refused} messages cannot be relayed, for example: ${printable(reason).slice(0, 300)}`,
+    what: `${refused} ${refused === 1 ? 'message' : 'messages'} cannot be relayed, for example: ${printable(reason).slice(0, 300)}`,
     why: 'Nobody is told of them, nor of anything that happened to their orders later, until the cause is gone.',
-    fix: 'Mend the configuration or deploy the version that knows the kind; they are tried again by themselves: select kind, refusal, try_after from orderwheel.outbox where refusals > 0;',
+    fix: 'select id, kind, refusal, try_after from orderwheel.outbox where refusals > 0; -- Mend the configuration or deploy the version that knows the kind: they are tried again by themselves. One that is wrong itself: delete from orderwheel.outbox where id = …;',
   }))
 }

@@ -24,7 +24,8 @@ import { startApi } from './start-api.ts'
 
 export const dev = defineCommand({
   name: 'dev',
-  summary: 'Everything in one process, on an embedded PostgreSQL, with simulated targets',
+  summary:
+    'Everything in one process, with simulated targets, on an embedded PostgreSQL unless DATABASE_URL is set',
   usage: '[--speed <number>]',
   options: {
     speed: {
@@ -71,7 +72,8 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
     ? undefined
     : await startServer({ context, logOf, run })
   const environment = withDatabaseUrl(context.environment, databaseUrl)
-  await explainDatabaseErrors(() => prepareDatabase(environment, logOf('migrate')))
+  const prepared = explainDatabaseErrors(() => prepareDatabase(environment, logOf('migrate')))
+  await (databaseUrl === undefined ? prepared.catch(sayWhoseItIs) : prepared)
   run.signal.throwIfAborted()
   const simulator = await startSimulator({
     port: environment.simulatorPort,
@@ -92,6 +94,16 @@ async function start({ context, speed, logOf, run }: Start): Promise<void> {
   await startBehind(setting)
   run.signal.throwIfAborted()
   context.print(describeStart({ url, simulator, databaseUrl }))
+}
+
+/** Whoever pasted the printed DATABASE_URL into the terminal of the next start looks for a server that ended with the last. */
+function sayWhoseItIs(error: unknown): never {
+  if (!(error instanceof OrderwheelError) || error.code !== 'database') throw error
+  throw new OrderwheelError(
+    'database',
+    `${error.message} It is set, so that no embedded PostgreSQL was started: unset DATABASE_URL to have one.`,
+    { cause: error },
+  )
 }
 
 /** Answers the URL of the embedded server. */

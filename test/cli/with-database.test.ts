@@ -38,7 +38,7 @@ test('an order’s story is told in time order, with what each target answered a
     '2026-01-01 10:00:15.000Z  crm    attempt 2: under way',
     '',
     'email (order.placed) waits for order.placed to stock, which is a dead letter: replay it with orderwheel order WEB-1 --try-again --target stock',
-    `stock (order.placed) is a dead letter (${letterId}): mend the cause, then orderwheel order WEB-1 --try-again --target stock (or --mark-delivered, or --skip)`,
+    `stock (order.placed) is a dead letter (${letterId}): mend the cause, then orderwheel order WEB-1 --try-again --target stock (or --mark-delivered, or --skip --reason …)`,
   ])
 })
 

@@ -20,7 +20,7 @@ export function describeRest(delivery: DeliveryReport, subject: Subject, calling
       return `is tried again ${when}${whyNotCalled(delivery.target, calling)}`
     }
     case 'dead':
-      return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(subject, delivery.target, 'try-again')} (or --mark-delivered, or --skip)`
+      return `is a dead letter${idOf(delivery)}: mend the cause, then ${command(subject, delivery.target, 'try-again')} (or --mark-delivered, or --skip --reason …)`
     case 'uncertain':
       return `is uncertain: it may have been told, and nobody knows. Look into ${delivery.target}, then ${command(subject, delivery.target, 'mark-delivered')} or ${command(subject, delivery.target, 'try-again')}`
     case 'shed':

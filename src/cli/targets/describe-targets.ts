@@ -13,7 +13,7 @@ export function describeTargets(targets: readonly TargetLimits[], now: Date): st
     'target',
     'kind',
     'priority',
-    'in use',
+    'leased',
     'concurrency',
     'rate',
     'circuit',

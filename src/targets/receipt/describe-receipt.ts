@@ -72,7 +72,8 @@ export function describeReceipt(
       : null,
     items: describeItems(request, { words, show, write, rate, locale: dateLocale }),
     sums: sumLines(order, { words, show, write, rate }),
-    payment: describePayment(request, words, show),
+    // What was paid is given back after this is written.
+    payment: cancelledAt === null ? describePayment(request, words, show) : null,
     cancelled: cancelledAt && fillIn(words.cancelledOn, { date: date(cancelledAt) }),
     footer: show(wordingIn(language, request.footer) ?? ''),
   }
