@@ -16,7 +16,8 @@ afterAll(() => shop.close())
 const email = 'jo.li@example.com'
 const said =
   'C-7 (Li, Jo) of Zürich-Oerlikon, 8050, rang: Oerlikon branch of erp AG, door code 4711, red ribbon'
-const traces = /C-7|\bLi\b|\bJo\b|Zürich|Oerlikon|8050|4711|ribbon/
+// Not as a part of a digest, a key, an id or a time, which are random.
+const traces = /C-7\b|\bLi\b|\bJo\b|Zürich|Oerlikon|(?<![\da-f.-])(8050|4711)(?![\da-f-])|ribbon/
 
 test('what was said about a person’s own orders keeps neither customer id nor parts of name, street or city', async () => {
   const order = await placeLetter()
