@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 
+import { forgetOldReports } from '#reports/forget-old-reports.ts'
 import { readFile } from '#reports/read-file.ts'
 import { addChunk, beginDraft, type Draft, finishDraft, LostDraft } from '#reports/report-draft.ts'
 
@@ -79,4 +80,17 @@ test('a file whose pieces went while it was read ends with an error, and not as 
     return bytes
   }
   await expect(reading()).rejects.toThrow('piece 1 of report')
+})
+
+test('upkeep removes what attempts that were cut off left of a report, and leaves its file', async () => {
+  const draft = await begin()
+  await add(draft, 0, 'file')
+  await finish(draft)
+  for (const attempt of ['0'.repeat(32), 'f'.repeat(32)]) {
+    await sql`
+      insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
+      values (${id}, ${attempt}::uuid, 0, 'debris')`.execute(database.db)
+    await forgetOldReports(database.db, AbortSignal.timeout(10_000))
+    expect(await chunks()).toEqual(['file'])
+  }
 })
