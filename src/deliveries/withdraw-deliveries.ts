@@ -83,10 +83,11 @@ async function readQueued(tx: Tx, which: Which): Promise<{ queue: string; id: st
 }
 
 // All that this transaction will lock, in one statement: in two, it would not be in the order in which everybody locks.
+// Also what was shed: it may be on its way to be told after all (see lockOrders).
 async function lockUndone(tx: Tx, orderIds: readonly string[]): Promise<void> {
   await sql`
     select from orderwheel.deliveries
-     where order_id = any(${orderIds}::uuid[]) and state not in ${toldEnough}
+     where order_id = any(${orderIds}::uuid[]) and (state not in ${toldEnough} or state = 'shed')
        and ${sinceOrders('message_id', orderIds)}
      order by message_id, target
        for update`.execute(tx)

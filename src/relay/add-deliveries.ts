@@ -62,21 +62,22 @@ function stateOf({ withdrawn, shed }: NewDelivery, isHeld: boolean): AddedState 
 
 // Locks what it finds, in the order in which everybody locks: without the lock, an earlier delivery that is
 // being settled at this moment would still look open here, and its settlement would not see the one we are
-// about to make wait for it.
+// about to make wait for it. What was shed holds nobody up, unless it is being replayed at this moment: its state is read
+// with the lock.
 async function markHolding(tx: Tx, deliveries: readonly NewDelivery[]): Promise<Set<string>> {
   const orderIds = [...new Set(deliveries.map((delivery) => delivery.orderId))]
   const { rows } = await sql<{ order_id: string; target: string }>`
     with holding as materialized (
-      select message_id, target from orderwheel.deliveries
+      select message_id, target, state from orderwheel.deliveries
        where order_id = any(${orderIds}::uuid[])
-         and state not in ('delivered', 'skipped', 'shed', 'cancelled')
+         and state not in ('delivered', 'skipped', 'cancelled')
          and ${sinceOrders('message_id', orderIds)}
        order by message_id, target
          for update
     )
     update orderwheel.deliveries d set awaited = true
       from holding h
-     where d.message_id = h.message_id and d.target = h.target and ${sinceOrders('d.message_id', orderIds)}
+     where h.state <> 'shed' and d.message_id = h.message_id and d.target = h.target and ${sinceOrders('d.message_id', orderIds)}
     returning d.order_id, d.target`.execute(tx)
   return new Set(rows.map((row) => `${row.order_id}:${row.target}`))
 }

@@ -3,6 +3,8 @@ import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { watchShop } from '#alerts/watch-shop.ts'
 import { changeReplay } from '#dead-letters/change-replay.ts'
+import { takeReplay } from '#dead-letters/take-replay.ts'
+import { workOff as workOffReplay } from '#dead-letters/work-off.ts'
 import { endShedding } from '#limits/shedding.ts'
 import { readLimits } from '#limits/read-limits.ts'
 import { readOrder } from '#orders/read-order.ts'
@@ -261,6 +263,38 @@ test('an order that was shed and cancelled is told in that order when both are r
   expect(told.at(-1)).toBe(cancelled)
   expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
 })
+
+test('a cancellation that is relayed while what was shed is being replayed is told after it', async () => {
+  const both = ['erp', 'analytics']
+  await openShop(1, { 'order.placed': both, 'order.cancelled': both })
+  const [, late = ''] = await flood(2)
+  await settle(1)
+  await askForReplay(shop, { filter: { shed: true, orderId: late } })
+  await shop.addMessage(late, 'order.cancelled')
+  const { db, boss } = shop
+  const relayed = await db.transaction().execute(async (tx) => {
+    const taken = await takeReplay(tx, { only: undefined, most: 1 })
+    if (!taken) throw new Error('No replay is due.')
+    await workOffReplay(tx, boss, taken)
+    const relaying = shop.relay()
+    await eventually(async () => (await waitingForLocks()) > 0)
+    return { relaying }
+  })
+  await relayed.relaying
+  const report = await readOrder(db, { id: late })
+  const ofAnalytics = report?.deliveries.filter(({ target }) => target === 'analytics') ?? []
+  expect(ofAnalytics.map(({ message, state }) => `${message.kind} ${state}`)).toEqual([
+    'order.placed queued',
+    'order.cancelled waiting',
+  ])
+})
+
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`.execute(shop.db)
+  return rows[0]?.n ?? 0
+}
 
 test('two relays that shed at once count everything once, and stay below twice the limit', async () => {
   await openShop(50)

@@ -32,16 +32,16 @@ select id, position, coalesce(order_id, id) as "orderId", kind, coalesce(size > 
  order by position;
 
 with holding as materialized (
-  select message_id, target from orderwheel.deliveries
+  select message_id, target, state from orderwheel.deliveries
    where order_id = any($1::uuid[])
-     and state not in ('delivered', 'skipped', 'shed', 'cancelled')
+     and state not in ('delivered', 'skipped', 'cancelled')
      and "message_id" >= $2::uuid
    order by message_id, target
      for update
 )
 update orderwheel.deliveries d set awaited = true
   from holding h
- where d.message_id = h.message_id and d.target = h.target and "d"."message_id" >= $3::uuid
+ where h.state <> 'shed' and d.message_id = h.message_id and d.target = h.target and "d"."message_id" >= $3::uuid
 returning d.order_id, d.target;
 
 insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, awaited, settled_at)
