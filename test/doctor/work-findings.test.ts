@@ -205,7 +205,7 @@ test('messages that were refused are found, and what waits behind them is not a 
   expect(refused).toMatchObject({
     severity: 'error',
     what: expect.stringMatching(
-      /^1 messages cannot be relayed, for example: Message .*unknown kind order\.unheard-of/,
+      /^1 message cannot be relayed, for example: Message .*unknown kind order\.unheard-of/,
     ),
   })
 })
