@@ -17,18 +17,14 @@ create table orderwheel.payments (
   try_after     timestamptz not null default now(),
   settled_at    timestamptz,
   primary key (order_id),
-  constraint payments_settled check ((state = 'pending') = (settled_at is null)),
-  constraint payments_token check ((state = 'pending') = (token is not null)),
-  constraint payments_claimed check (state = 'pending' or claimed_until is null),
-  constraint payments_charged check ((state in ('authorized', 'captured')) = (reference is not null))
+  check ((state = 'pending') = (settled_at is null)),
+  check ((state = 'pending') = (token is not null)),
+  check (state = 'pending' or claimed_until is null),
+  check ((state in ('authorized', 'captured')) = (reference is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 create index payments_pending on orderwheel.payments (try_after) where state = 'pending';
-create index payments_number on orderwheel.payments (external_id, order_id);
+create index payments_declined on orderwheel.payments (external_id, order_id) where state = 'declined';
 comment on table  orderwheel.payments is 'Charges made while orders were placed (payment.token), one row for such an order. An order that was paid elsewhere has none. Grows with the orders, and goes with them.';
-comment on constraint payments_settled on orderwheel.payments is 'What is known was settled at some time.';
-comment on constraint payments_token on orderwheel.payments is 'What the card was charged with is kept until that is known, and no longer.';
-comment on constraint payments_claimed on orderwheel.payments is 'Nobody asks about what is known.';
-comment on constraint payments_charged on orderwheel.payments is 'What was charged has the gateway''s number.';
 comment on column orderwheel.payments.order_id is 'The order. Its id is the key under which the gateway is asked, each time.';
 comment on column orderwheel.payments.external_id is 'The storefront''s order number, which the order gives up when it is declined, so that the buyer can try again.';
 comment on column orderwheel.payments.state is 'pending: not known, the gateway is being asked or will be · authorized · captured · declined. As the charge was answered: what was captured, voided or refunded later are deliveries of the target payment.';
@@ -46,7 +42,7 @@ comment on column orderwheel.payments.settled_at is 'When it was known.';
 comment on constraint payments_pkey on orderwheel.payments is 'One charge for an order.';
 comment on constraint payments_order_id_fkey on orderwheel.payments is 'A payment goes with its order.';
 comment on index orderwheel.payments_pending is 'What a relay has to ask about.';
-comment on index orderwheel.payments_number is 'Finds a declined order by the number that it gave up, and an order''s payment for its story.';
+comment on index orderwheel.payments_declined is 'Finds a declined order by its number.';
 
 -- Added to whatever the view is by now, so that other migrations may change it as well.
 do $$
