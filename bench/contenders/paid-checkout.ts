@@ -29,9 +29,7 @@ async function checkOut(externalId: string, payment: object): Promise<number> {
 // weeks.
 const card = { payment: { token: 'tok_approve' } }
 await Promise.all(checkouts.map((number) => checkOut(`WARM-${number}`, card)))
-const chargedMs = await Promise.all(
-  checkouts.map((number) => checkOut(`CARD-${number}`, card)),
-)
+const chargedMs = await Promise.all(checkouts.map((number) => checkOut(`CARD-${number}`, card)))
 const paidMs = await Promise.all(checkouts.map((number) => checkOut(`PAID-${number}`, {})))
 await report({ chargedMs, paidMs } satisfies PaidReport)
 process.exit()
