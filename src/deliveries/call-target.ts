@@ -82,6 +82,7 @@ async function tell(
   }: { delivery: ClaimedDelivery; signal: AbortSignal; isOurs: () => boolean },
 ): Promise<Told> {
   const { attempt, messageId } = delivery
+  const announce = delivery.told?.announce
   try {
     // Assigned to, not spread: spreading would parse the order for a target that never looks at it.
     const call: Call = Object.assign(readTold(delivery), {
@@ -96,8 +97,13 @@ async function tell(
       if (found.kind === 'no-answer') return { outcome: tryAgain(found.reason), askFirst: true }
       if (signal.aborted || !isOurs()) return { outcome: tryAgain(tooLate), askFirst: true }
     }
-    // Last: whoever cancels the order from here on is too late.
-    if (!delivery.askFirst && (await target.isObsolete?.(call))) return { outcome: withdrawn }
+    if (!delivery.askFirst && target.isObsolete) {
+      // Whoever cancels the order from here on is too late.
+      if (await target.isObsolete(call)) return { outcome: withdrawn }
+      if ((await announce?.()) === false) return { outcome: tryAgain(notOurs) }
+      // It took a while: the deadline is over, or somebody else has it.
+      if (signal.aborted || !isOurs()) return { outcome: tryAgain(tooLate) }
+    }
     return { outcome: await target.call(call) }
   } catch (error) {
     // Of the same message it would be looked for in vain again.

@@ -11,6 +11,7 @@ import { answersOf, type EarlierAnswers } from '#targets/earlier-answers.ts'
 import { NoOrder } from '#targets/no-order.ts'
 import type { Call, MessageToTell, OrderToTell } from '#targets/target.ts'
 
+import { announceCall } from './announce-call.ts'
 import { findHeld } from './find-held.ts'
 import { readFile } from './keep-files.ts'
 import { readAnswers, type StoredAnswers } from './read-answers.ts'
@@ -53,6 +54,8 @@ type Told = {
   answers: StoredAnswers | null
   file: Call['file']
   standing: Call['standing']
+  /** Writes down that it is about to be called. False: it is not ours any more. Absent: nobody asks. */
+  announce?: () => Promise<boolean>
 }
 
 /** The order and the message as a target is given them. The order is parsed when it is first looked at. */
@@ -111,7 +114,7 @@ function isoTime(epochSeconds: number): string {
  */
 export async function claimDeliveries(
   deps: ClaimDeps,
-  wanted: JobsWanted,
+  wanted: ClaimsWanted,
   park?: Park,
 ): Promise<ClaimedDelivery[]> {
   const toCommit: Claim = { claimed: [] }
@@ -129,6 +132,9 @@ export async function claimDeliveries(
   }
 }
 
+/** `announced`: each call is written down before it is made, so that what was not, was not called. */
+export type ClaimsWanted = JobsWanted & { announced?: boolean }
+
 /** Without a deployment: whoever owns the database. */
 type ClaimDeps = Pick<WorkerDeps, 'db' | 'boss'> & Partial<Pick<WorkerDeps, 'deployment'>>
 
@@ -142,7 +148,7 @@ type Claim = { claimed: ClaimedDelivery[]; claimedAt?: string }
 
 async function claim(
   { db, boss, deployment }: ClaimDeps,
-  wanted: JobsWanted,
+  wanted: ClaimsWanted,
   { toCommit, park }: { toCommit: Claim; park: Park | undefined },
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -173,7 +179,11 @@ async function claim(
       const { orderId, messageId } = row
       const file = (name: string) => readFile(db, orderId, name)
       const standing = () => readStanding(db, { orderId, messageId, target: wanted.queue })
-      return [toClaimed(job, { ...row, answers: answers.get(job.id) ?? null, file, standing })]
+      const told = { ...row, answers: answers.get(job.id) ?? null, file, standing }
+      const delivery = toClaimed(job, told, wanted)
+      if (wanted.announced && delivery.told)
+        delivery.told.announce = () => announceCall(db, { target: wanted.queue, delivery })
+      return [delivery]
     })
     await recordAbandoned(
       tx,
@@ -246,9 +256,12 @@ function mayHaveAnswers({ hasEarlier }: Row): boolean {
 function toClaimed(
   job: HeldJob,
   row: Row & Pick<Told, 'answers' | 'file' | 'standing'>,
+  { announced = false }: ClaimsWanted,
 ): ClaimedDelivery {
-  // Each fetch is an attempt; those between the last recorded one and this one were lost.
-  const unrecorded = Math.max(0, job.retryCount - row.lastFetch - 1)
+  // Each fetch is an attempt; those between the last recorded one and this one were lost. But where calls are announced,
+  // one that was not was never made.
+  const wasCalled = !announced || row.askFirst
+  const unrecorded = wasCalled ? Math.max(0, job.retryCount - row.lastFetch - 1) : 0
   const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
   const attempt = row.attempts + lost + 1
   return {

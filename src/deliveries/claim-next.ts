@@ -1,9 +1,9 @@
 import { isTransient } from '#database/transient-error.ts'
-import type { JobsWanted } from '#queues/jobs.ts'
+import type { Target } from '#targets/target.ts'
 
 import { createClaimChooser, type ClaimRoom } from './choose-claims.ts'
 import type { CircuitView } from './circuit-view.ts'
-import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
+import { type ClaimedDelivery, claimDeliveries, type ClaimsWanted } from './claim-deliveries.ts'
 import { claimOneByOne } from './claim-one-by-one.ts'
 import type { HeldDelivery } from './tend-calls.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -21,13 +21,14 @@ export type ClaimNext = (room: ClaimRoom) => Promise<{
 
 /** Claims a target's next deliveries, first attempts and retries, each their share. */
 export function createClaimNext(
-  target: string,
+  { name: target, isObsolete }: Pick<Target, 'name' | 'isObsolete'>,
   deps: WorkerDeps,
   circuit: Pick<CircuitView, 'epoch'>,
 ): ClaimNext {
   const chooser = createClaimChooser()
+  const announced = isObsolete !== undefined
 
-  async function claimSome(wanted: JobsWanted, isMore: boolean): Promise<ClaimedDelivery[]> {
+  async function claimSome(wanted: ClaimsWanted, isMore: boolean): Promise<ClaimedDelivery[]> {
     try {
       return await claimDeliveries(deps, wanted)
     } catch (error) {
@@ -49,7 +50,7 @@ export function createClaimNext(
       const count = Math.min(upTo, room.room - found.length)
       if (count <= 0) continue
       const keptAt = performance.now()
-      const claimed = await claimSome({ queue: target, count, only }, found.length > 0)
+      const claimed = await claimSome({ queue: target, count, only, announced }, found.length > 0)
       left ||= claimed.length === count
       const isRetry = only === 'retries'
       noRetryLeft ||= isRetry && claimed.length < count

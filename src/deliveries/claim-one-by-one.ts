@@ -1,7 +1,7 @@
 import type { Tx } from '#database/open-database.ts'
-import { endJobs, type HeldJob, type JobsWanted } from '#queues/jobs.ts'
+import { endJobs, type HeldJob } from '#queues/jobs.ts'
 
-import { type ClaimedDelivery, claimDeliveries } from './claim-deliveries.ts'
+import { type ClaimedDelivery, claimDeliveries, type ClaimsWanted } from './claim-deliveries.ts'
 import type { WorkerDeps } from './worker-deps.ts'
 
 // What is claimed here gets no heartbeat before all of it is: it must not look lost. The rest is claimed next time.
@@ -15,7 +15,7 @@ const parkSeconds = 300
  */
 export async function claimOneByOne(
   deps: WorkerDeps,
-  wanted: JobsWanted,
+  wanted: ClaimsWanted,
 ): Promise<ClaimedDelivery[]> {
   const claimed: ClaimedDelivery[] = []
   const until = performance.now() + claimForMs

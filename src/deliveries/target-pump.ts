@@ -59,7 +59,7 @@ export function startPump(
   const circuit = createCircuitView()
   const slots = holdSlots(target, deps, circuit)
   const pace = keepPace(target.name, deps)
-  const claimNext = createClaimNext(target.name, deps, circuit)
+  const claimNext = createClaimNext(target, deps, circuit)
   const due = expectDue()
   const lanes = Array.from({ length: laneCount }, createWakeUp)
   const ring = () => lanes.forEach((bell) => bell.ring())

@@ -21,7 +21,8 @@ export type Target = TargetOptions & {
   lookup?: (call: Call) => Promise<LookedUp>
   /**
    * Asked right before it is called, unless an attempt before may have reached it: whether the order was cancelled meanwhile
-   * and it need not be told of this any more. Absent: it is told.
+   * and it need not be told of this any more. Absent: it is told. With it, each call is written down before it is made,
+   * so that a worker which dies before leaves no doubt.
    */
   isObsolete?: (call: Call) => Promise<boolean>
   /** With `withdrawWhenCancelled`: it is told of the cancellation all the same, and what died does not hold that up. */

@@ -1,8 +1,11 @@
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { callTarget } from '#deliveries/call-target.ts'
+import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import type { Decision } from '#deliveries/decision.ts'
+import { rescueLost } from '#deliveries/rescue-lost.ts'
 import { cancelOrder } from '#orders/cancel-order.ts'
 import { readOrder } from '#orders/read-order.ts'
 import { custom, type Tell } from '#targets/custom.ts'
@@ -55,6 +58,20 @@ async function openShop(
     },
     cancel: (id: string) =>
       shop.db.transaction().execute((tx) => cancelOrder(tx, { id, reason: null })),
+    /** A worker takes the capture, calls for it or not, and is killed before anything is written down. */
+    async loseWorker({ calls }: { calls: boolean }) {
+      const target = shop.relayOptions.targets.find(({ name }) => name === 'payment')
+      const wanted = { queue: 'payment', count: 1, announced: true }
+      const [delivery] = await claimDeliveries(shop, wanted)
+      if (!target || !delivery) throw new Error('There is nothing to capture.')
+      const end = calls ? await callTarget(target, delivery, () => true).end : undefined
+      await sql`update pgboss.job set heartbeat_on = now() - interval '1 hour' where name = 'payment'`.execute(
+        shop.db,
+      )
+      await rescueLost(shop.db, shop.boss, ['payment'])
+      await shop.letTimePass()
+      return end?.outcome.kind
+    },
     work: () => shop.startWorker().drained(AbortSignal.timeout(30_000)),
     statusOf: async (id: string) => (await readOrder(shop.db, { id }))?.payment?.status,
     /** `order.placed waiting` */
@@ -166,6 +183,46 @@ test('a cancellation that is relayed while the capture is being fetched is told 
   worker.refresh()
   await eventually(async () => (await shop.statusOf(id)) === 'voided')
   expect(held.begun()).toBe(1)
+})
+
+test('a worker that is killed when it has found the order cancelled leaves no doubt: it is voided, and nothing is captured', async () => {
+  const shop = await openShop(async () => {}, { captureAfter: [] })
+  const id = await shop.pay()
+  await shop.cancel(id)
+  expect(await shop.loseWorker({ calls: true })).toBe('withdrawn')
+  await shop.relay()
+  await shop.work()
+  expect(await shop.states(id, 'payment')).toEqual([
+    'order.placed cancelled',
+    'order.cancelled delivered',
+  ])
+  expect(await shop.changes()).toEqual(voidedOnly)
+  expect(await shop.statusOf(id)).toBe('voided')
+})
+
+test('nor does one that is killed before it came to call the gateway', async () => {
+  const shop = await openShop(async () => {}, { captureAfter: [] })
+  const id = await shop.pay()
+  await shop.loseWorker({ calls: false })
+  await shop.loseWorker({ calls: false })
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toEqual(voidedOnly)
+  expect(await shop.attempts(id)).not.toContainEqual(
+    expect.objectContaining({ target: 'payment', outcome: 'abandoned' }),
+  )
+})
+
+test('what a worker asked for before it was killed is made sure of, and refunded', async () => {
+  const shop = await openShop(async () => {}, { captureAfter: [] })
+  const id = await shop.pay()
+  expect(await shop.loseWorker({ calls: true })).toBe('delivered')
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+  expect(await shop.statusOf(id)).toBe('refunded')
 })
 
 test('a capture that may have been made is made sure of, and refunded', async () => {
