@@ -55,7 +55,7 @@ export function callTarget(
       clearTimeout(grace)
       return {
         outcome: isCut ? handBack(target, outcome) : outcome,
-        askFirst: askFirst ?? outcome.kind === 'uncertain',
+        askFirst: askFirst ?? mayBeTold(outcome),
         durationMs: Math.round(performance.now() - began),
         cutShort: isCut,
       }
@@ -113,9 +113,15 @@ async function tell(
   }
 }
 
+function mayBeTold(outcome: Told['outcome']): boolean {
+  return outcome.kind === 'uncertain' || (outcome.kind === 'give-up' && outcome.mayBeTold === true)
+}
+
 const withdrawn = { kind: 'withdrawn', reason: 'The order was cancelled.' } as const
 
-const tooLate = 'The answer to the lookup came too late to call.'
+const tooLate = 'What had to be asked first took too long to call.'
+
+const notOurs = 'It was decided on, or given to another worker, before it was called.'
 
 /** The same for every attempt of a delivery, and different for every target. */
 export function idempotencyKey(target: string, messageId: string): string {

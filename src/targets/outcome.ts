@@ -39,8 +39,8 @@ export type Outcome =
   | { kind: 'delivered'; reason?: string; answer?: Answer; file?: MadeFile; enter?: true }
   /** Not before `notBeforeSeconds` (0 … 3600) from now when the target said so (`Retry-After`), else by the schedule. */
   | { kind: 'try-again'; reason: string; notBeforeSeconds?: number; answer?: Answer }
-  /** Will not get better by repeating. */
-  | { kind: 'give-up'; reason: string; answer?: Answer }
+  /** Will not get better by repeating. `mayBeTold`: all the same it may have acted, as `uncertain`. */
+  | { kind: 'give-up'; reason: string; answer?: Answer; mayBeTold?: true }
   /** Sent, but no answer: the target may or may not have acted. Repeated only when it is idempotent, and as above. */
   | { kind: 'uncertain'; reason: string; notBeforeSeconds?: number; answer?: Answer }
 

@@ -246,6 +246,31 @@ test('a capture that may have been made is made sure of, and refunded', async ()
   expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
 })
 
+test('a capture function that forgets to return what the gateway answered is a dead letter at once, and not taken for undone', async () => {
+  let forgets = true
+  const shop = await openShop(async () => {}, {
+    captureAfter: [],
+    capture: async ({ reference, http }) => {
+      const answer = await http({ url: '/captures', body: { charge: reference } })
+      return forgets ? (undefined as never) : answer
+    },
+  })
+  const id = await shop.pay()
+  await shop.work()
+  expect((await shop.letterOf(id, 'payment'))?.reason).toMatch(
+    /^payment\.capture returned nothing, so that nobody knows what it did: it has to return/,
+  )
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.states(id, 'payment')).toEqual(['order.placed dead', 'order.cancelled waiting'])
+  forgets = false
+  await shop.decide(id, 'payment', 'try-again')
+  await shop.work()
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+  expect(await shop.statusOf(id)).toBe('refunded')
+})
+
 test('a capture that a proxy answered 503 while the gateway made it is refunded, after as long as the proxy asked for', async () => {
   let isImpatient = true
   const shop = await openShop(async () => {}, {

@@ -123,10 +123,19 @@ function judge(change: Change, said: unknown, reference: string | null): Outcome
       ...notBeforeOf(said),
     }
   const outcome = isHttpAnswer(said) ? classifyAnswer(said) : readOutcome(said)
-  // Nothing returned says nothing about money.
-  if (!outcome) return giveUp(`payment.${change} returned neither an answer nor an outcome`)
+  if (!outcome) return saidNothing(change, said)
   if (outcome.kind !== 'delivered') return outcome
   return { ...outcome, answer: { ...outcome.answer, value: { did: change, reference } } }
+}
+
+// Doing it again would say no more. But nothing returned says nothing about money: it may have been moved.
+function saidNothing(change: Change, said: unknown): Outcome {
+  const what = said === undefined ? 'nothing' : 'something else'
+  return {
+    kind: 'give-up',
+    mayBeTold: true,
+    reason: `payment.${change} returned ${what}, so that nobody knows what it did: it has to return what http() answered, or delivered(), tryAgain(), giveUp() or uncertain(). Look into the gateway, correct payment.${change}, and replay this, or mark it as delivered.`,
+  }
 }
 
 function isHttpAnswer(said: unknown): said is Parameters<typeof classifyAnswer>[0] {
