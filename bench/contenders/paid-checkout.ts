@@ -32,7 +32,7 @@ async function checkOut(externalId: string, payment: object): Promise<Placed> {
 }
 
 /** When every target was told of an order, or has given up. */
-async function untilTold({ id }: Placed): Promise<void> {
+async function untilTold({ id }: Pick<Placed, 'id'>): Promise<void> {
   const answer = await fetch(`${url}/orders/${id}`, { headers: { authorization } })
   const { state } = (await answer.json()) as { state?: string }
   if (state === undefined) throw new Error(`order ${id}: ${answer.status}`)
