@@ -291,6 +291,51 @@ end
 $function$;
 comment on function orderwheel.refuse_change() is 'Refuses to change or remove entries of audit_chain.';
 
+CREATE OR REPLACE FUNCTION orderwheel.settle_order(which uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  paid record;
+  earliest uuid;
+begin
+  -- Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it was
+  -- paid is not told as placed, and what is placed is told before its cancellation.
+  select orderwheel.first_id(received_at - interval '1 day') into earliest
+    from orderwheel.orders where id = which for update;
+  select * into paid from orderwheel.payments where order_id = which;
+  if coalesce(paid.state, 'pending') = 'pending' then
+    return;
+  end if;
+  -- A number nobody can guess takes the place of a declined order's own, so that the buyer can try again under it.
+  update orderwheel.orders o
+     set document = jsonb_set(o.document, '{payment}', jsonb_build_object(
+           'status', paid.state, 'provider', paid.provider, 'reference', paid.reference, 'mode', paid.mode)),
+         external_id = case when paid.state = 'declined' then 'declined-' || gen_random_uuid() else o.external_id end
+   where o.id = which and o.document #>> '{payment,status}' = 'pending';
+  insert into orderwheel.outbox (order_id, kind)
+  select which, 'order.placed'
+   where paid.state <> 'declined'
+     and not exists (select from orderwheel.outbox b where b.order_id = which and b.kind in ('order.cancelled', 'order.placed'))
+     and not exists (select from orderwheel.messages m where m.order_id = which and m.id >= earliest and m.kind in ('order.cancelled', 'order.placed'));
+  -- What was held until this is known, a cancellation, or was refused for it.
+  update orderwheel.outbox set try_after = case when refusals > 0 then now() end
+   where order_id = which and try_after > now();
+end
+$function$;
+comment on function orderwheel.settle_order(uuid) is 'What follows from what is known of an order''s payment: the order says so, is told as placed if it was paid and not cancelled, and what was held until then is relayed. Twice is as once.';
+
+CREATE OR REPLACE FUNCTION orderwheel.payment_settled()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform orderwheel.settle_order(new.order_id);
+  return null;
+end
+$function$;
+comment on function orderwheel.payment_settled() is 'Has follow what follows, in the transaction that writes down what became of a payment.';
+
 create table orderwheel.schema_migrations (
   name       text not null,
   checksum   text not null,
@@ -1913,6 +1958,9 @@ comment on trigger delete_deliveries on orderwheel.messages is 'What a foreign k
 
 CREATE TRIGGER delete_messages AFTER DELETE ON orderwheel.orders REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.delete_messages_of_orders();
 comment on trigger delete_messages on orderwheel.orders is 'What a foreign key would do, once a statement.';
+
+CREATE TRIGGER payment_settled AFTER UPDATE OF state ON orderwheel.payments FOR EACH ROW WHEN (((old.state = 'pending'::text) AND (new.state <> 'pending'::text))) EXECUTE FUNCTION orderwheel.payment_settled();
+comment on trigger payment_settled on orderwheel.payments is 'Whoever writes down what became of a payment, the order goes on.';
 
 CREATE TRIGGER delete_items AFTER DELETE ON orderwheel.replays REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION orderwheel.delete_items_of_replays();
 comment on trigger delete_items on orderwheel.replays is 'A list goes with its replay.';

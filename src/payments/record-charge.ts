@@ -34,18 +34,8 @@ export async function settlePayment(
   if (!begun) return { told: false }
   if (begun.state === 'declined' && settled.kind === 'approved')
     return { told: false, contradicted: sayCharged(begun, settled.reference) }
-  const { rows } = await write(tx, orderId, { settled, payment: describe(begun, settled) })
-  const released = await releaseHeld(tx, orderId)
-  return { told: rows.length > 0 || released }
-}
-
-// What was held until this is known, a cancellation, or was refused for it.
-async function releaseHeld(tx: Tx, orderId: string): Promise<boolean> {
-  const { rows } = await sql`
-    update orderwheel.outbox set try_after = case when refusals > 0 then now() end
-     where order_id = ${orderId} and try_after > now()
-    returning id`.execute(tx)
-  return rows.length > 0
+  await write(tx, orderId, { settled, payment: describe(begun, settled) })
+  return { told: await hasDue(tx, orderId) }
 }
 
 /** As it was begun: by now the configuration may name another gateway, or another mode. */
@@ -71,35 +61,30 @@ function describe({ provider, mode }: Begun, settled: Settled): ChargedPayment {
   return { status, provider, reference: settled.reference, mode }
 }
 
-// A number nobody can guess takes the place of a declined order's own, so that the buyer can try again under it.
+// What follows from it, the database has follow: see settle_order() in migration 0028.
 async function write(
   tx: Tx,
   orderId: string,
   { settled, payment }: { settled: Settled; payment: ChargedPayment },
-) {
+): Promise<void> {
   const state: PaymentState = payment.status
   const isApproved = settled.kind === 'approved'
   const reason = isApproved ? null : settled.reason
   const code = isApproved ? null : (settled.code ?? null)
-  return sql`
-    with settled as (
-      update orderwheel.payments
-         set state = ${state}, reference = ${payment.reference}, reason = ${reason}, code = ${code}, token = null,
-             claimed_until = null, settled_at = now()
-       where order_id = ${orderId} and state = 'pending'
-      returning order_id
-    ), completed as (
-      update orderwheel.orders o
-         set document = jsonb_set(o.document, '{payment}', ${JSON.stringify(payment)}::jsonb),
-             external_id = case when ${isApproved} then o.external_id else 'declined-' || gen_random_uuid() end
-        from settled s where o.id = s.order_id
-    )
-    insert into orderwheel.outbox (order_id, kind)
-    select order_id, 'order.placed' from settled
-     where ${isApproved}
-       and not exists (select from orderwheel.outbox b where b.order_id = settled.order_id and b.kind in ('order.cancelled', 'order.placed'))
-       and not exists (select from orderwheel.messages m where m.order_id = settled.order_id and m.kind = 'order.cancelled')
-    returning order_id`.execute(tx)
+  await sql`
+    update orderwheel.payments
+       set state = ${state}, reference = ${payment.reference}, reason = ${reason}, code = ${code}, token = null,
+           claimed_until = null, settled_at = now()
+     where order_id = ${orderId} and state = 'pending'`.execute(tx)
+}
+
+async function hasDue(tx: Tx, orderId: string): Promise<boolean> {
+  const { rows } = await sql<{ due: boolean }>`
+    select exists (select from orderwheel.outbox
+                    where order_id = ${orderId} and coalesce(try_after <= now(), true)) as due`.execute(
+    tx,
+  )
+  return rows[0]?.due ?? false
 }
 
 /** Writes down that nobody knows yet: a relay asks again after 2, 4, 8 seconds … up to every 5 minutes. */

@@ -41,7 +41,7 @@ export function explainFinding(finding: NamedFinding): Explained {
     case 'message-late':
       return seen(
         'it is not relayed: none is, or it was passed over',
-        'start a relay: orderwheel relay; if one runs, its log says why',
+        'start a relay: orderwheel relay; if one runs, its log says why; one that is held for a payment which is known, orderwheel verify --repair relays',
       )
     case 'payment-unknown':
       return command(

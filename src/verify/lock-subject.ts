@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Tx } from '#database/open-database.ts'
 
-import type { Finding } from './finding.ts'
+import type { Finding, FindingKind } from './finding.ts'
 
 /**
  * Locks what a finding is about, in the order in which everybody locks: its order, its job, the deliveries of its order.
@@ -12,8 +12,7 @@ export async function lockSubject(
   tx: Tx,
   { kind, orderId, messageId, target }: Finding,
 ): Promise<void> {
-  if (kind === 'order-without-message' || kind === 'delivery-missing')
-    await lockMessages(tx, orderId)
+  if (locksMessages.has(kind)) await lockMessages(tx, orderId)
   if (messageId !== null && target !== null)
     await sql`
       select from pgboss.job where name = ${target} and id = ${messageId}::uuid for update`.execute(
@@ -24,6 +23,12 @@ export async function lockSubject(
       select from orderwheel.deliveries where order_id = ${orderId}::uuid
        order by message_id, target for update`.execute(tx)
 }
+
+const locksMessages: ReadonlySet<FindingKind> = new Set([
+  'order-without-message',
+  'delivery-missing',
+  'message-late',
+])
 
 // Nothing can happen to the order any more, and what has is relayed before or after: a relay that did not see the
 // delivery which is about to be written would not have a later message wait for it.

@@ -6,6 +6,7 @@ import type { NamedFinding } from './finding.ts'
 import { lookAgain } from './look-again.ts'
 import { closeLetter, recreateLetter } from './repair-letter.ts'
 import { deleteJob, recreateJob } from './repair-job.ts'
+import { releaseHeld } from './repair-held.ts'
 import { recreateDelivery } from './repair-delivery.ts'
 import { releaseDelivery } from './repair-waiting.ts'
 import { placeAgain } from './repair-order.ts'
@@ -70,13 +71,14 @@ async function mend(tx: Tx, deps: RepairDeps, finding: NamedFinding): Promise<Me
     case 'waiting-for-nothing':
     case 'not-awaited':
       return releaseDelivery(tx, deps, finding)
+    case 'message-late':
+      return releaseHeld(tx, finding)
     case 'job-without-delivery':
       return deleteJob(tx, deps, finding)
     case 'message-missing':
     case 'attempt-missing':
     case 'delivery-not-routed':
     case 'message-refused':
-    case 'message-late':
     case 'payment-unknown':
     case 'job-silent':
     case 'job-overtaken':
