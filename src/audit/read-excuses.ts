@@ -7,7 +7,8 @@ import { readRemovals, type Removals } from './read-removals.ts'
 /** Why something may rightly not be there, or not be as it was. */
 export type Excuses = Removals & { forgettings: readonly Forgetting[] }
 
-export type Forgetting = {
+type Forgetting = {
+  /** When it began, less what the database's clock may have been set back by since. */
   from: Date
   /** null: it runs, or was interrupted. */
   until: Date | null
@@ -15,15 +16,22 @@ export type Forgetting = {
   position: number | null
 }
 
-export async function readExcuses(db: Db): Promise<Excuses> {
+/** What excuses entries that need none. */
+export const noExcuses: Excuses = { records: null, orders: null, forgettings: [] }
+
+/** What may excuse these entries: as many forgettings as there were in their time. */
+export async function readExcuses(db: Db, entries: readonly { at: string }[]): Promise<Excuses> {
   const removals = await readRemovals(db)
+  const times = entries.map(({ at }) => at).toSorted()
   // Two who forget the same person end as one; the second needs no longer than this to notice.
   const { rows } = await sql<Forgetting>`
-    select f.started_at as from, f.finished_at + interval '1 hour' as until, min(c.position)::float8 as position
-      from orderwheel.forgettings f
+    select f.from, f.until, min(c.position)::float8 as position
+      from (select id, started_at - interval '10 minutes' as from, finished_at + interval '1 hour' as until
+              from orderwheel.forgettings) f
       left join orderwheel.audit_log a on a.subject = f.id::text and a.action = 'person.forgetting'
       left join orderwheel.audit_chain c on c.record = a.id and c.kind = 'action'
-     group by f.id`.execute(db)
+     where f.from <= ${times.at(-1)}::timestamptz and coalesce(f.until >= ${times[0]}::timestamptz, true)
+     group by f.id, f.from, f.until`.execute(db)
   return { ...removals, forgettings: rows }
 }
 

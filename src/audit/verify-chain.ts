@@ -7,7 +7,7 @@ import { examineLink, examineSubject, type Gone, type Link } from './examine-ent
 import { findCut, findUnentered } from './find-unentered.ts'
 import type { ChainFinding } from './finding.ts'
 import { type EntryBeside, readEntries } from './read-entries.ts'
-import { readExcuses } from './read-excuses.ts'
+import { noExcuses, readExcuses } from './read-excuses.ts'
 
 export type ChainReport = {
   /** Entries that were looked at, after `since`. */
@@ -57,11 +57,10 @@ export async function verifyChain(db: Db, asked: VerifyChain = {}): Promise<Chai
   const until = await readEnd(db)
   let last = await readStart(db, since, say)
   let isExpectedThere = isExpected(expect, last)
-  let excuses = await readExcuses(db)
   for (;;) {
     const entries = await readEntries(db, { after: last.position, until, limit: atATime })
-    // Who deletes or forgets says so before they do it; here it was read before.
-    if (entries.some(needsExcuse)) excuses = await readExcuses(db)
+    // Who deletes or forgets says so before they do it: what is read after the entries has it.
+    const excuses = entries.some(needsExcuse) ? await readExcuses(db, entries) : noExcuses
     for (const entry of entries) {
       const link = { position: Number(entry.position), hash: entry.hash }
       say(examineLink(entry, last))
