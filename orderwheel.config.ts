@@ -154,21 +154,39 @@ export default defineConfig({
     // long that a lot is open, it misses the rest.
     analytics: batch({
       url: env('ANALYTICS_URL', { description: 'where analytics takes events' }),
-      body: (told) => ({
-        events: told.map(({ order, message, idempotencyKey }) => ({
-          id: idempotencyKey,
-          event: message.kind,
-          at: message.createdAt,
-          order: order.externalId,
-          total: order.totals.total,
-          currency: order.currency,
-        })),
+      body: (batch) => ({
+        events: batch.map((told) => {
+          const { message, idempotencyKey } = told
+          const event = { id: idempotencyKey, event: message.kind, at: message.createdAt }
+          // About no order: asking for it would make the message a dead letter.
+          if (message.orderId === null) return { ...event, stock: message.payload }
+          const { externalId, totals, currency } = told.order
+          return { ...event, order: externalId, total: totals.total, currency }
+        }),
       }),
       withdrawWhenCancelled: true,
       priority: 'low',
       droppable: true,
       retry: { attempts: 8 },
     }),
+  },
+
+  // What is no order, but has to be told: a back office corrects stock, by POST /messages or by SQL in its own transaction.
+  messages: {
+    'stock.changed': {
+      schema: {
+        type: 'object',
+        required: ['sku', 'warehouse', 'quantity', 'reason'],
+        properties: {
+          sku: { type: 'string', minLength: 1, maxLength: 64 },
+          warehouse: { enum: ['eu', 'us', 'asia'] },
+          // What is there now, not the difference: of two changes, the later may be told first.
+          quantity: { type: 'integer', minimum: 0, maximum: 1_000_000 },
+          reason: { enum: ['sold', 'received', 'counted', 'damaged'] },
+        },
+        additionalProperties: false,
+      },
+    },
   },
 
   routes: {
@@ -197,6 +215,7 @@ export default defineConfig({
       'inventory-asia',
       'audit',
     ],
+    'stock.changed': ['partner-webhook', 'analytics'],
   },
 
   // Only this, the order's validation and its record are waited for by a buyer. Orders with a payment.token are charged

@@ -16,7 +16,8 @@ function takeFromStock(PDO $db, string $sku, int $quantity): void
         if ($left === false) {
             throw new RuntimeException("There is no $sku.");
         }
-        $payload = json_encode(['sku' => $sku, 'quantity' => (int) $left], JSON_THROW_ON_ERROR);
+        $change = ['sku' => $sku, 'warehouse' => 'eu', 'quantity' => (int) $left, 'reason' => 'sold'];
+        $payload = json_encode($change, JSON_THROW_ON_ERROR);
         $db->prepare('insert into orderwheel.outbox (kind, payload) values (?, ?)')
             ->execute(['stock.changed', $payload]);
         $db->commit();

@@ -6,7 +6,7 @@ begin;
 update shop.stock set quantity = quantity - 2 where sku = 'IPOD-GREEN';
 
 insert into orderwheel.outbox (kind, payload)
-select 'stock.changed', jsonb_build_object('sku', sku, 'quantity', quantity)
+select 'stock.changed', jsonb_build_object('sku', sku, 'warehouse', 'eu', 'quantity', quantity, 'reason', 'sold')
   from shop.stock where sku = 'IPOD-GREEN';
 
 commit;

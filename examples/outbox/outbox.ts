@@ -15,7 +15,7 @@ async function takeFromStock(client: pg.Client, sku: string, quantity: number): 
     if (!left) throw new Error(`There is no ${sku}.`)
     await client.query('insert into orderwheel.outbox (kind, payload) values ($1, $2)', [
       'stock.changed',
-      JSON.stringify({ sku, quantity: left.quantity }),
+      JSON.stringify({ sku, warehouse: 'eu', quantity: left.quantity, reason: 'sold' }),
     ])
     await client.query('commit')
   } catch (error) {

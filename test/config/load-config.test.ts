@@ -61,6 +61,7 @@ test('the shipped file is the demo store: all that a checkout hands over, the em
       'audit',
       'payment',
     ],
+    'stock.changed': ['partner-webhook', 'analytics'],
     'report.requested': ['reports'],
   })
   for (const target of targets) await target.close()

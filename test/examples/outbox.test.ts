@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { createOwnKind } from '#messages/own-kinds.ts'
 
+import demoStore from '../../orderwheel.config.ts'
 import { connectionString } from '../support/start-process.ts'
 import { onServer } from '../support/test-database.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
@@ -32,12 +33,8 @@ beforeAll(async () => {
     },
   })
   shop = await openTestShop([erp], { 'stock.changed': ['erp'] })
-  const schema = {
-    type: 'object',
-    required: ['sku', 'quantity'],
-    properties: { sku: { type: 'string' }, quantity: { type: 'integer' } },
-    additionalProperties: false,
-  }
+  // As the demo store declares it.
+  const schema = demoStore.messages?.['stock.changed'].schema ?? { not: {} }
   shop.relayOptions.kinds = new Map([['stock.changed', createOwnKind(schema)]])
   connection = { ...shop.connection, user: role, password }
   const [, grants = ''] =
@@ -78,7 +75,8 @@ describe.for(languages)('the example in $name', ({ name, file, isThere, run }) =
     expect(await stock()).toBe(1)
     await shop.relay()
     await shop.startWorker().drained(AbortSignal.timeout(20_000))
-    expect(told).toEqual([{ sku: 'IPOD-GREEN', quantity: 1 }])
+    const change = { sku: 'IPOD-GREEN', warehouse: 'eu', quantity: 1, reason: 'sold' }
+    expect(told).toEqual([change])
   })
 
   test.skipIf(!isThere)(

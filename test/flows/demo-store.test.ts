@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { exampleOrder } from '#messages/example-order.ts'
 
-import { behave, callsOf, type RecordedCall } from '../support/ask-simulator.ts'
+import { behave, type RecordedCall } from '../support/ask-simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import { type DemoStore, startDemoStore } from '../support/start-demo-store.ts'
+
+const page = readFileSync(new URL('../../docs/messages.md', import.meta.url), 'utf8')
 
 let store: DemoStore
 
@@ -26,7 +32,7 @@ test('what one of three inventories rejects is a dead letter of that one only, a
     'inventory-asia': 'delivered',
   })
   for (const name of ['inventory-eu', 'inventory-us', 'inventory-asia']) {
-    const [call] = await callsAbout('STOCK-1', name)
+    const [call] = await store.callsAbout('STOCK-1', name)
     expect(call?.path).toBe(`/${name}/reservations/STOCK-1`)
     expect(jsonOf(call)).toEqual({
       released: false,
@@ -38,8 +44,8 @@ test('what one of three inventories rejects is a dead letter of that one only, a
   await store.run('dead-letters', 'replay', '--target', 'inventory-us')
   await eventually(async () => (await store.read('STOCK-1')).state === 'completed')
   // The others were not told again.
-  expect(await callsAbout('STOCK-1', 'inventory-eu')).toHaveLength(1)
-  expect(await callsAbout('STOCK-1', 'inventory-us')).toHaveLength(2)
+  expect(await store.callsAbout('STOCK-1', 'inventory-eu')).toHaveLength(1)
+  expect(await store.callsAbout('STOCK-1', 'inventory-us')).toHaveLength(2)
 })
 
 test('CRM and carrier are told what they need, and what the carrier answered reaches the customer', async () => {
@@ -48,20 +54,20 @@ test('CRM and carrier are told what they need, and what the carrier answered rea
   await eventually(async () => (await store.read('FULL-1')).state === 'completed')
   const { customer, totals, currency } = exampleOrder('FULL-1')
 
-  const [crm] = await callsAbout('FULL-1', 'crm')
+  const [crm] = await store.callsAbout('FULL-1', 'crm')
   expect(crm?.path).toBe(`/crm/customers/${encodeURIComponent(customer.email)}`)
   expect(jsonOf(crm)).toMatchObject({
     lastOrder: { number: 'FULL-1', total: totals.total, currency },
   })
-  const [shipping] = await callsAbout('FULL-1', 'shipping')
+  const [shipping] = await store.callsAbout('FULL-1', 'shipping')
   expect(jsonOf(shipping)).toMatchObject({ reference: 'FULL-1', parcels: expect.any(Number) })
-  const [sms] = await callsAbout('FULL-1', 'sms')
+  const [sms] = await store.callsAbout('FULL-1', 'sms')
   expect(Object.fromEntries(new URLSearchParams(sms?.rawBody))).toEqual({
     To: customer.phone,
     From: 'DemoShop',
     Body: 'Thank you! Order FULL-1 arrives in 2 days.',
   })
-  const [push] = await callsAbout('FULL-1', 'push')
+  const [push] = await store.callsAbout('FULL-1', 'push')
   expect(jsonOf(push)).toMatchObject({ message: { token: pushToken } })
 })
 
@@ -80,7 +86,58 @@ test('a customer without a phone, and an order with nothing to ship: nobody is c
     push: 'delivered',
   })
   for (const name of ['sms', 'push', 'shipping'])
-    expect(await callsAbout('BARE-1', name)).toEqual([])
+    expect(await store.callsAbout('BARE-1', name)).toEqual([])
+})
+
+test.each([
+  { how: 'posted as the page on messages says', add: addByHttp },
+  { how: 'inserted in SQL as the page on messages says', add: addBySql },
+])('a change of stock that is $how is told to the partner and to analytics', async ({ add }) => {
+  const id = await add()
+  const stock = { sku: 'IPOD-GREEN', warehouse: 'eu', quantity: 7, reason: 'counted' }
+  await eventually(async () => (await store.readMessage(id)).state === 'completed')
+  const [partner, ...again] = await store.callsAbout(id, 'partner-webhook')
+  expect(again).toEqual([])
+  expect(jsonOf(partner)).toEqual({
+    type: 'stock.changed',
+    timestamp: expect.any(String),
+    data: stock,
+  })
+  const [analytics] = await store.callsAbout(id, 'analytics')
+  const { events } = jsonOf(analytics) as { events: { id: string }[] }
+  expect(events).toContainEqual({
+    id: `analytics-${id}`,
+    event: 'stock.changed',
+    at: expect.any(String),
+    stock,
+  })
+
+  const story = await store.run('message', id)
+  expect(story).toMatch(/stock\.changed.*completed/)
+  for (const target of ['partner-webhook', 'analytics'])
+    expect(story).toMatch(new RegExp(`${target} +attempt 1: delivered`))
+})
+
+test('a change of stock that cannot be is refused with each mistake, and nobody hears of it', async () => {
+  const answer = await store.addMessage({
+    kind: 'stock.changed',
+    payload: { sku: 'NO-SUCH-STOCK', warehouse: 'mars', quantity: -1, who: 'me' },
+  })
+  expect(answer.status).toBe(422)
+  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+  const { code, errors } = (await answer.json()) as { code: string; errors: { pointer: string }[] }
+  expect(code).toBe('invalid-message')
+  expect(errors.map(({ pointer }) => pointer).toSorted()).toEqual([
+    '/payload/quantity',
+    '/payload/reason',
+    '/payload/warehouse',
+    '/payload/who',
+  ])
+  const { rows } = await store.database.pool.query(
+    `select from orderwheel.messages where payload->>'sku' = 'NO-SUCH-STOCK'
+     union all select from orderwheel.outbox where payload->>'sku' = 'NO-SUCH-STOCK'`,
+  )
+  expect(rows).toEqual([])
 })
 
 test('a text message whose provider never answers is not sent twice: a person decides', async () => {
@@ -97,13 +154,26 @@ test('a text message whose provider never answers is not sent twice: a person de
   await behave(store.simulator, 'sms', { hang: false })
   await store.run('order', 'SILENT-1', '--target', 'sms', '--mark-delivered')
   expect((await store.read('SILENT-1')).state).toBe('completed')
-  expect(await callsAbout('SILENT-1', 'sms')).toHaveLength(1)
+  expect(await store.callsAbout('SILENT-1', 'sms')).toHaveLength(1)
 })
 
-/** By what was said in path or body: the calls of other tests are there, too. */
-async function callsAbout(externalId: string, target: string): Promise<RecordedCall[]> {
-  const calls = await callsOf(store.simulator, target)
-  return calls.filter(({ path, rawBody }) => `${path} ${rawBody}`.includes(externalId))
+/** To where the demo store of the test listens. */
+async function addByHttp(): Promise<string> {
+  const curl = exampleOf(page, 'sh').replace('http://127.0.0.1:8080', store.url)
+  const { stdout } = await promisify(execFile)('bash', ['-ec', curl])
+  expect(stdout).toMatch(/^HTTP\/1\.1 202 /)
+  return /^location: \/messages\/([\w-]+)\r$/m.exec(stdout)?.[1] ?? stdout
+}
+
+async function addBySql(): Promise<string> {
+  const insert = exampleOf(page, 'sql').replace(';', ' returning id')
+  const { rows } = await store.database.pool.query<{ id: string }>(insert)
+  return rows[0]?.id ?? ''
+}
+
+/** The first example in a language. */
+function exampleOf(page: string, language: string): string {
+  return new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's').exec(page)?.[1] ?? ''
 }
 
 function jsonOf(call: RecordedCall | undefined): unknown {

@@ -4,6 +4,7 @@ import { exampleOrder } from '#messages/example-order.ts'
 import { simulatedVariables } from '#processes/simulated-variables.ts'
 import { startSimulator, type Simulator } from '#simulator/start-simulator.ts'
 
+import { callsOf, type RecordedCall } from './ask-simulator.ts'
 import { connectionString, startOrderwheel } from './start-process.ts'
 import { testDatabase, type TestDatabase } from './test-database.ts'
 
@@ -42,9 +43,36 @@ export async function startDemoStore() {
         body: JSON.stringify({ ...exampleOrder(externalId), ...changes }),
       })
     },
+    async cancel(id: string): Promise<void> {
+      const answer = await fetch(`${url}/orders/${id}/cancellation`, { method: 'POST', headers })
+      if (answer.status !== 202) throw new Error(await answer.text())
+    },
+    async receipt(id: string): Promise<Uint8Array> {
+      const answer = await fetch(`${url}/orders/${id}/receipt`, { headers })
+      if (answer.status !== 200) throw new Error(await answer.text())
+      return answer.bytes()
+    },
+    async addMessage(message: object): Promise<Response> {
+      return fetch(`${url}/messages`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify(message),
+      })
+    },
+    async readMessage(id: string): Promise<{ state: string }> {
+      const response = await fetch(`${url}/messages/${id}`, { headers })
+      return (await response.json()) as { state: string }
+    },
     async read(externalId: string): Promise<OrderReport> {
       const response = await fetch(`${url}/orders?externalId=${externalId}`, { headers })
       return (await response.json()) as OrderReport
+    },
+    /** What a simulated target was asked about this: a number in its path or body, or a message's id in its key. */
+    async callsAbout(what: string, target: string): Promise<RecordedCall[]> {
+      const calls = await callsOf(simulator, target)
+      return calls.filter(({ path, rawBody, idempotencyKey }) =>
+        `${path} ${rawBody} ${idempotencyKey}`.includes(what),
+      )
     },
     /** Runs a command of the CLI and answers what it printed; throws when it failed. */
     async run(...args: string[]): Promise<string> {
@@ -65,10 +93,12 @@ export async function startDemoStore() {
 export type DemoStore = Awaited<ReturnType<typeof startDemoStore>>
 
 export type OrderReport = {
+  id: string
   state: string
   deliveries: {
     target: string
+    message: { kind: string }
     state: string
-    attempts: { outcome: string; reason: string | null; answer: unknown }[]
+    attempts: { outcome: string; reason: string | null; answer: { text?: string } | null }[]
   }[]
 }
