@@ -81,31 +81,37 @@ export default defineConfig({
     'inventory-us': inventory(env('INVENTORY_US_URL', { description: 'stock in America' })),
     'inventory-asia': inventory(env('INVENTORY_ASIA_URL', { description: 'stock in Asia' })),
 
-    // PUT by the customer's address: telling it twice changes nothing.
+    // PUT by the customer's address and our own number: telling it twice changes nothing, nor that it hears of an
+    // order's cancellation after the customer's next order.
     crm: http({
       url: env('CRM_URL', { description: 'where the CRM takes customers' }),
       method: 'PUT',
-      path: ({ order }) => `/customers/${encodeURIComponent(order.customer.email)}`,
-      body: ({ order }) => ({
+      path: ({ order }) =>
+        `/customers/${encodeURIComponent(order.customer.email)}/orders/${order.externalId}`,
+      body: ({ order, message }) => ({
         name: order.customer.name,
         locale: order.customer.locale,
-        lastOrder: {
-          number: order.externalId,
-          total: order.totals.total,
-          currency: order.currency,
-        },
+        total: order.totals.total,
+        currency: order.currency,
+        cancelled: message.kind === 'order.cancelled',
       }),
+      withdrawWhenCancelled: true,
     }),
 
-    // What it answers is kept for those that come after it.
+    // What it answers is kept for those that come after it, and for itself: the label is voided with the order.
     shipping: http({
       url: env('SHIPPING_URL', { description: 'the carrier, who answers with a rate and a label' }),
       when: ({ order }) => order.items.some((item) => item.requiresShipping),
-      body: ({ order }) => ({
-        reference: order.externalId,
-        to: order.shippingAddress ?? order.billingAddress,
-        parcels: order.items.filter((item) => item.requiresShipping).length,
-      }),
+      path: ({ order, message }) =>
+        message.kind === 'order.cancelled' ? `/shipments/${order.externalId}/void` : '/shipments',
+      body: ({ order, message, answers }) =>
+        message.kind === 'order.cancelled'
+          ? { reference: order.externalId, label: textAt(answers.shipping?.value, '/label') }
+          : {
+              reference: order.externalId,
+              to: order.shippingAddress ?? order.billingAddress,
+              parcels: order.items.filter((item) => item.requiresShipping).length,
+            },
       keep: ({ json }) => {
         const rate = json()
         return { label: textAt(rate, '/label'), days: textAt(rate, '/days') }
@@ -118,12 +124,15 @@ export default defineConfig({
       url: env('SMS_URL', { description: 'the SMS provider: its Messages resource' }),
       after: ['erp', 'shipping'],
       when: ({ order }) => typeof order.customer.phone === 'string',
-      body: ({ order, answers }) => {
+      body: ({ order, message, answers }) => {
         const days = textAt(answers.shipping?.value, '/days')
         return new URLSearchParams({
           To: order.customer.phone ?? '',
           From: 'DemoShop',
-          Body: `Thank you! Order ${order.externalId} arrives ${days ? `in ${days} days` : 'soon'}.`,
+          Body:
+            message.kind === 'order.cancelled'
+              ? `Your order ${order.externalId} is cancelled.`
+              : `Thank you! Order ${order.externalId} arrives ${days ? `in ${days} days` : 'soon'}.`,
         })
       },
       idempotent: false,
@@ -136,10 +145,13 @@ export default defineConfig({
       url: env('PUSH_URL', { description: 'the push provider' }),
       after: ['erp'],
       when: ({ order }) => order.metadata?.pushToken !== undefined,
-      body: ({ order }) => ({
+      body: ({ order, message }) => ({
         message: {
           token: order.metadata?.pushToken,
-          notification: { title: 'Order received', body: order.externalId },
+          notification: {
+            title: message.kind === 'order.cancelled' ? 'Order cancelled' : 'Order received',
+            body: order.externalId,
+          },
         },
       }),
       idempotent: false,
@@ -213,7 +225,12 @@ export default defineConfig({
       'inventory-eu',
       'inventory-us',
       'inventory-asia',
+      'crm',
+      'shipping',
+      'sms',
+      'push',
       'audit',
+      'analytics',
     ],
     'stock.changed': ['partner-webhook', 'analytics'],
   },

@@ -72,13 +72,13 @@ export class SimulatedTarget {
     const { key } = call
     if (behaviour.outage) return failure(503, `${this.name} is down.`)
     if (this.#play) return this.#playAfter(behaviour, call, this.#play)
-    if (!behaviour.dedupe || !key) return this.#work(behaviour)
+    if (!behaviour.dedupe || !key) return this.#work(behaviour, call)
     const first = this.#firstAnswers.get(key)
     if (first) {
       repeated()
       return first
     }
-    return this.#workOnce(behaviour, key)
+    return this.#workOnce(behaviour, call, key)
   }
 
   async #playAfter(behaviour: TargetBehaviour, call: PlayedCall, play: Play): Promise<Played> {
@@ -89,8 +89,12 @@ export class SimulatedTarget {
   }
 
   /** Kept from the start, so that a repetition that overtakes the first call waits for its answer. */
-  async #workOnce(behaviour: TargetBehaviour, key: string): Promise<SimulatedAnswer> {
-    const work = this.#work(behaviour)
+  async #workOnce(
+    behaviour: TargetBehaviour,
+    call: PlayedCall,
+    key: string,
+  ): Promise<SimulatedAnswer> {
+    const work = this.#work(behaviour, call)
     this.#firstAnswers.set(key, work)
     const answer = await work
     // A failure acted on nothing: the next call with this key starts afresh.
@@ -102,10 +106,10 @@ export class SimulatedTarget {
     return answer
   }
 
-  async #work(behaviour: TargetBehaviour): Promise<SimulatedAnswer> {
+  async #work(behaviour: TargetBehaviour, { path, body }: PlayedCall): Promise<SimulatedAnswer> {
     await this.#wait(behaviour)
     if (Math.random() < behaviour.errorRate) return failure(500, `${this.name} failed.`)
-    const usual = usualAnswer(this.name, nextNumber())
+    const usual = usualAnswer({ target: this.name, path, body }, nextNumber())
     const status = behaviour.status ?? usual.status
     if (status >= 300) return failure(status, `${this.name} answers ${status}.`)
     return { ...usual, status }

@@ -4,28 +4,47 @@ export type SimulatedAnswer = {
   body: unknown
 }
 
+/** `path`: without the target's name and the query. `body`: parsed, undefined when it is not JSON. */
+type Sent = { target: string; path: string; body: unknown }
+
 /** What a real system of this kind answers. `number` is the one it gives to what it acts on. */
-export function usualAnswer(target: string, number: number): SimulatedAnswer {
+export function usualAnswer({ target, path, body }: Sent, number: number): SimulatedAnswer {
+  const said: Record<string, unknown> = typeof body === 'object' ? { ...body } : {}
   switch (target) {
     case 'erp':
-      return { status: 201, body: { erpNumber: `ERP-${number}`, status: 'accepted' } }
+      return said['cancelled'] === true
+        ? { status: 200, body: { status: 'cancelled' } }
+        : { status: 201, body: { erpNumber: `ERP-${number}`, status: 'accepted' } }
     case 'partner-webhook':
       return { status: 200, body: { received: true } }
     case 'inventory-eu':
     case 'inventory-us':
     case 'inventory-asia':
-      return { status: 200, body: { reservation: `RES-${number}`, reserved: true } }
+      return said['released'] === true
+        ? { status: 200, body: { reserved: false } }
+        : { status: 200, body: { reservation: `RES-${number}`, reserved: true } }
     case 'receipt':
       return { status: 201, body: { receiptNumber: `REC-${number}` } }
     case 'analytics':
       return { status: 202, body: { accepted: true } }
     case 'crm':
-      return { status: 200, body: { customerId: `CRM-${number}` } }
-    case 'shipping':
       return {
         status: 200,
-        body: { carrier: 'DHL', service: 'Paket', amount: 490, label: `LBL-${number}`, days: 2 },
+        body: { customerId: `CRM-${number}`, cancelled: said['cancelled'] === true },
       }
+    case 'shipping':
+      return path.endsWith('/void')
+        ? { status: 200, body: { label: said['label'] ?? null, voided: true } }
+        : {
+            status: 200,
+            body: {
+              carrier: 'DHL',
+              service: 'Paket',
+              amount: 490,
+              label: `LBL-${number}`,
+              days: 2,
+            },
+          }
     case 'sms':
       return { status: 201, body: { sid: `SM${number}`, status: 'queued' } }
     case 'push':

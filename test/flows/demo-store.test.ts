@@ -55,10 +55,8 @@ test('CRM and carrier are told what they need, and what the carrier answered rea
   const { customer, totals, currency } = exampleOrder('FULL-1')
 
   const [crm] = await store.callsAbout('FULL-1', 'crm')
-  expect(crm?.path).toBe(`/crm/customers/${encodeURIComponent(customer.email)}`)
-  expect(jsonOf(crm)).toMatchObject({
-    lastOrder: { number: 'FULL-1', total: totals.total, currency },
-  })
+  expect(crm?.path).toBe(`/crm/customers/${encodeURIComponent(customer.email)}/orders/FULL-1`)
+  expect(jsonOf(crm)).toMatchObject({ total: totals.total, currency, cancelled: false })
   const [shipping] = await store.callsAbout('FULL-1', 'shipping')
   expect(jsonOf(shipping)).toMatchObject({ reference: 'FULL-1', parcels: expect.any(Number) })
   const [sms] = await store.callsAbout('FULL-1', 'sms')

@@ -65,7 +65,7 @@ test('each target answers like the system it plays', async () => {
     'inventory-eu': [200, { reservation: numbered('RES'), reserved: true }],
     receipt: [201, { receiptNumber: numbered('REC') }],
     analytics: [202, { accepted: true }],
-    crm: [200, { customerId: numbered('CRM') }],
+    crm: [200, { customerId: numbered('CRM'), cancelled: false }],
     shipping: [
       200,
       { carrier: 'DHL', service: 'Paket', amount: 490, label: numbered('LBL'), days: 2 },
@@ -74,6 +74,30 @@ test('each target answers like the system it plays', async () => {
     push: [200, { name: expect.stringMatching(/^projects\/shop\/messages\/\d+$/) as string }],
     loyalty: [200, { ok: true }],
   })
+})
+
+test('each target that is told of a cancellation answers what became of what it did', async () => {
+  const { url } = await startTestSimulator()
+  const told = async (path: string, body: object) => {
+    const answer = await fetch(url + path, { method: 'PUT', body: JSON.stringify(body) })
+    return [answer.status, await answer.json()]
+  }
+  expect(await told('/erp/orders/WEB-1', { cancelled: true })).toEqual([
+    200,
+    { status: 'cancelled' },
+  ])
+  expect(await told('/inventory-us/reservations/WEB-1', { released: true })).toEqual([
+    200,
+    { reserved: false },
+  ])
+  expect(await told('/crm/customers/ada/orders/WEB-1', { cancelled: true })).toEqual([
+    200,
+    { customerId: numbered('CRM'), cancelled: true },
+  ])
+  expect(await told('/shipping/shipments/WEB-1/void?now', { label: 'LBL-7' })).toEqual([
+    200,
+    { label: 'LBL-7', voided: true },
+  ])
 })
 
 test('an answer takes the latency divided by the speed', async () => {
