@@ -2,9 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 
 import { createLog } from '#base/log.ts'
+import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { forgetPerson } from '#forget/forget-person.ts'
 import { buildApp } from '#http/build-app.ts'
 import { createKey } from '#keys/create-key.ts'
+import { readOrder } from '#orders/read-order.ts'
 import { startSimulator } from '#simulator/start-simulator.ts'
 import { email } from '#targets/email/email.ts'
 import { giveUp, tryAgain, type Outcome } from '#targets/outcome.ts'
@@ -49,6 +51,47 @@ function get(orderId: string, headers: Record<string, string> = {}) {
 async function workOff(): Promise<void> {
   await shop.relay()
   await shop.startWorker().drained(AbortSignal.timeout(30_000))
+}
+
+/** A shop whose mail attaches a receipt, and an order of which none could be made. */
+async function refuseReceipt(options: Partial<Target> = {}, state: 'dead' | 'retrying' = 'dead') {
+  const simulator = await startSimulator({ port: 0, smtpPort: 0, speed: 1_000, log })
+  onTestFinished(() => simulator.stop())
+  const mail = email({
+    template: 'order-confirmation',
+    from: 'Demo Shop <orders@shop.example>',
+    smtp: simulator.smtpUrl,
+    after: ['receipt'],
+    attach: ['receipt'],
+  })
+  const answer = { status: 422 }
+  let outcome: Outcome =
+    state === 'dead' ? giveUp('no ink', answer) : tryAgain('no paper', { answer })
+  const maker = testTarget('receipt', { kind: 'http', ...options, call: async () => outcome })
+  const told = ['confirmation-email', 'receipt']
+  await openShop([createTarget('confirmation-email', mail), maker], {
+    'order.placed': told,
+    'order.cancelled': told,
+  })
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  expect(await mailsOf(simulator)).toEqual([])
+  return {
+    orderId,
+    simulator,
+    mend: () => {
+      const bytes = Buffer.from('%PDF-')
+      outcome = {
+        kind: 'delivered',
+        file: { name: 'receipt.pdf', contentType: 'application/pdf', bytes },
+      }
+    },
+  }
+}
+
+async function messageOf(orderId: string): Promise<string> {
+  const report = await readOrder(shop.db, { id: orderId })
+  return report?.messages[0]?.id ?? ''
 }
 
 function receiptTarget(): Target {
@@ -116,6 +159,61 @@ test('the buyer gets the receipt with the confirmation, the one that can be down
     ['receipt', { value: { pages: 1, bytes: rawPayload.length } }],
     ['confirmation-email', { status: 250, value: { messageId: expect.stringMatching(/^<.*>$/) } }],
   ])
+})
+
+test('the mail waits while the receipt is a dead letter, and goes out without it once a person has skipped it', async () => {
+  const { orderId, simulator } = await refuseReceipt()
+  expect(await shop.deliveries(orderId)).toEqual({
+    'confirmation-email': 'waiting',
+    receipt: 'dead',
+  })
+  const messageId = await messageOf(orderId)
+  const { db, boss } = shop
+  const decision = { messageId, target: 'receipt', decision: 'skip', who: 'ada' } as const
+  await decideDelivery({ db, boss }, { ...decision, reason: 'the buyer has one on paper' })
+  await workOff()
+
+  expect(await mailsOf(simulator)).toMatchObject([
+    { subject: expect.stringMatching(/^Bestellbestätigung WEB-/), attachments: [] },
+  ])
+  const report = await readOrder(db, { id: orderId })
+  expect(report?.state).toBe('completed')
+  const mail = report?.deliveries.find(({ target }) => target === 'confirmation-email')
+  expect(mail?.attempts).toMatchObject([
+    {
+      outcome: 'delivered',
+      reason: 'sent without the file of receipt, which was skipped',
+      answer: { status: 250 },
+    },
+  ])
+  expect((await get(orderId)).json()).toMatchObject({ code: 'receipt-not-found' })
+})
+
+test('the mail goes out with a receipt that was refused at first, once it is replayed', async () => {
+  const { orderId, simulator, mend } = await refuseReceipt()
+  mend()
+  const messageId = await messageOf(orderId)
+  const { db, boss } = shop
+  const decision = { messageId, target: 'receipt', decision: 'try-again', who: 'ada' } as const
+  await decideDelivery({ db, boss }, { ...decision, reason: null })
+  await workOff()
+  expect(await mailsOf(simulator)).toMatchObject([{ attachments: [{ filename: 'receipt.pdf' }] }])
+})
+
+test('of an order that is cancelled before its receipt was made, the mail goes out without', async () => {
+  const { orderId, simulator } = await refuseReceipt({ withdrawWhenCancelled: true }, 'retrying')
+  await shop.addMessage(orderId, 'order.cancelled')
+  await workOff()
+  const states = (await readOrder(shop.db, { id: orderId }))?.deliveries ?? []
+  expect(states.map(({ target, message, state }) => `${target} ${message.kind} ${state}`)).toEqual(
+    expect.arrayContaining([
+      'receipt order.placed cancelled',
+      'receipt order.cancelled cancelled',
+      'confirmation-email order.placed delivered',
+      'confirmation-email order.cancelled delivered',
+    ]),
+  )
+  expect(await mailsOf(simulator)).toMatchObject([{ attachments: [] }, { attachments: [] }])
 })
 
 test('the receipt of a cancelled order says so, in place of the former', async () => {

@@ -136,14 +136,59 @@ test('a mail takes along what targets before it made, also when an operator wrot
   }
 })
 
-test('a mail whose attachment is not there waits, and nothing is sent', async () => {
+test.each(['waiting', 'queued', 'active', 'retrying', 'dead', 'uncertain'])(
+  'a mail whose attachment is still to come, its delivery is %s, waits, and nothing is sent',
+  async (state) => {
+    const server = await startMailServer()
+    const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
+    expect(await target.call(exampleCall({ standing: untold(state) }))).toEqual({
+      kind: 'try-again',
+      reason: `not sent: the file of receipt is still to come, it is ${state}`,
+    })
+    expect(server.mails).toEqual([])
+  },
+)
+
+test.each([
+  ['skipped', 'was skipped'],
+  ['shed', 'was shed'],
+  ['cancelled', 'was withdrawn'],
+  [undefined, 'made none'],
+])(
+  'a mail whose attachment will never come, its delivery is %s, is sent without, and says so',
+  async (state, why) => {
+    const server = await startMailServer()
+    const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
+    const standing = untold(state)
+    // What was made of what happened to the order before says something else.
+    const bytes = new Uint8Array(10)
+    const earlier = { name: 'r.pdf', contentType: 'application/pdf', bytes }
+    const file = async () => (state === undefined ? undefined : earlier)
+    expect(await target.call(exampleCall({ standing, file }))).toMatchObject({
+      kind: 'delivered',
+      reason: `sent without the file of receipt, which ${why}`,
+      answer: { status: 250 },
+    })
+    expect(server.mails).toMatchObject([
+      { subject: 'Bestellbestätigung WEB-10042', attachments: [] },
+    ])
+  },
+)
+
+test('of several attachments, a mail takes those that were made', async () => {
   const server = await startMailServer()
-  const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
-  expect(await target.call(exampleCall())).toEqual({
-    kind: 'try-again',
-    reason: 'not sent: receipt has made no file of this order',
+  const attach = ['label', 'receipt', 'terms']
+  const target = confirmation(server.url, { after: attach, attach })
+  const bytes = new Uint8Array(10)
+  const file = async (name: string) =>
+    name === 'receipt' ? { name: 'r.pdf', contentType: 'application/pdf', bytes } : undefined
+  const call = exampleCall({ file, standing: untold('skipped', 'label') })
+  expect(await target.call(call)).toMatchObject({
+    kind: 'delivered',
+    reason:
+      'sent without the file of label, which was skipped; sent without the file of terms, which made none',
   })
-  expect(server.mails).toEqual([])
+  expect(server.mails[0]?.attachments).toMatchObject([{ filename: 'r.pdf' }])
 })
 
 test('a mail that is larger with its attachment than the server takes is given up', async () => {
@@ -373,4 +418,14 @@ function plain(html: string | false | undefined): string {
 /** Intl writes no-break spaces. */
 function oneSpace(text: string): string {
   return text.replaceAll(/\s+/g, ' ')
+}
+
+/** How the order stands when a target before the mail is in this state; undefined: everybody was told. */
+function untold(state: string | undefined, target = 'receipt') {
+  return async () => ({
+    isCancelled: false,
+    untold: state === undefined ? [] : [{ target, state }],
+    isReplayed: false,
+    told: [],
+  })
 }

@@ -19,10 +19,10 @@ export async function composeMail(content: {
   subject: string
   text: string
   html: string
-  attached: readonly MadeFile[]
+  files: readonly MadeFile[]
   idempotencyKey: string
 }): Promise<Mail> {
-  const { from, to, subject, text, html, attached, idempotencyKey } = content
+  const { from, to, subject, text, html, files, idempotencyKey } = content
   const messageId = messageIdOf(idempotencyKey, from.address)
   const source = await new MailComposer({
     from: { name: from.name, address: from.address },
@@ -31,7 +31,7 @@ export async function composeMail(content: {
     text,
     html,
     messageId,
-    attachments: attached.map(({ name, contentType, bytes }) => ({
+    attachments: files.map(({ name, contentType, bytes }) => ({
       filename: name,
       contentType,
       content: Buffer.from(bytes),

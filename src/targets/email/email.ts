@@ -17,13 +17,13 @@ import {
   type Told,
 } from '#targets/target-kind.ts'
 import { commonOptions, fillTargetOptions } from '#targets/target-options.ts'
-import type { Call } from '#targets/target.ts'
 
 import { composeMail, type Mail } from './compose-mail.ts'
 import { editedMail, type EditedMail, readMail, writeMailbox } from './edit-mail.ts'
 import { loadTemplate, type MailTemplate, renderTemplate } from './mail-template.ts'
 import { openSmtp } from './open-smtp.ts'
 import { type Mailbox, parseMailbox } from './parse-mailbox.ts'
+import { readAttached } from './read-attached.ts'
 import { explainMail, sendMail } from './send-mail.ts'
 import { findSmtpMistakes, readSmtp, SmtpOptions } from './smtp-options.ts'
 
@@ -89,11 +89,15 @@ export const emailKind = kindOfTarget({
         const template = templateOf(told)
         const content = await writeContent(name, options, { template, told, edited: call.edited })
         if (content instanceof Error) return giveUp(storableReason(content.message))
-        const attached = await readAttached(options, call)
+        const attached = await readAttached(options.attach ?? [], call)
         if (attached instanceof Error) return tryAgain(storableReason(attached.message))
-        const mail = await writeMail(name, options, { told, content: { ...content, attached } })
+        const { files, missing } = attached
+        const mail = await writeMail(name, options, { told, content: { ...content, files } })
         if (mail instanceof Error) return giveUp(storableReason(mail.message))
-        return explainMail(await sendMail(smtp, mail, call.signal), mail)
+        const outcome = explainMail(await sendMail(smtp, mail, call.signal), mail)
+        return outcome.kind === 'delivered' && missing !== undefined
+          ? { ...outcome, reason: storableReason(missing) }
+          : outcome
       },
       address: `${smtp.server.host}:${smtp.server.port}`,
       editing: {
@@ -141,21 +145,10 @@ async function writeContent(
   }
 }
 
-/** An error: one is missing, because somebody skipped making it, say. It comes when that is replayed. */
-async function readAttached({ attach = [] }: Options, { file }: Call): Promise<MadeFile[] | Error> {
-  const files: MadeFile[] = []
-  for (const target of attach) {
-    const made = await file(target)
-    if (!made) return new Error(`not sent: ${target} has made no file of this order`)
-    files.push(made)
-  }
-  return files
-}
-
 async function writeMail(
   name: string,
   options: Options,
-  { told, content }: { told: Told; content: Content & { attached: MadeFile[] } },
+  { told, content }: { told: Told; content: Content & { files: MadeFile[] } },
 ): Promise<Mail | Error> {
   const from = parseMailbox(options.from)
   if (!from) return new Error(`targets.${name}.from is no address`)
