@@ -7,6 +7,7 @@ import { claimVerification, keepClaim, releaseClaim } from '#verify/claim-verifi
 import { readRequest, requestVerification } from '#verify/due-verification.ts'
 import { takeUpWalk, putDownWalk } from '#verify/full-walk.ts'
 import { readLastVerification } from '#verify/read-verification.ts'
+import { recordFailure } from '#verify/record-failure.ts'
 import { runWalk } from '#verify/run-walk.ts'
 import { startVerifying } from '#verify/start-verifying.ts'
 import { finish } from '#verify/verify.ts'
@@ -179,6 +180,31 @@ test('a full verification is put down and taken up by another process where it w
   await expect(keepClaim(shop.db, first)).rejects.toThrow('Another verification has begun')
   await expect(finish(shop.db, first, done)).rejects.toThrow('Another verification has begun')
   expect(await verifications()).toHaveLength(1)
+})
+
+test('a full verification goes on where it was when one of what is new fails, and begins anew when it fails itself', async () => {
+  await shop.placeOrder()
+  await shop.relay()
+  const claim = await eventually(() => claimVerification(shop.db, 'first'))
+  const begun = await takeUpWalk(shop.db, { requestedBy: 'eva' })
+  const signal = AbortSignal.timeout(30_000)
+  const walk = await runWalk(shop.db, begun, { claim, signal, maxSeconds: 0 })
+  await putDownWalk(shop.db, claim, walk)
+  const failure = { requestedBy: 'first', reason: 'broken' }
+
+  await recordFailure(shop.db, claim, { ...failure, isFull: false })
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toEqual(walk)
+  expect(await readRequest(shop.db)).toBeUndefined()
+
+  await recordFailure(shop.db, claim, { ...failure, isFull: true })
+  expect(await takeUpWalk(shop.db, { requestedBy: 'second' })).toMatchObject({
+    requestedBy: 'second',
+  })
+  expect(await readRequest(shop.db)).toBe('eva')
+  expect(await verifications()).toMatchObject([
+    { is_full: false, failure: 'broken' },
+    { is_full: true, failure: 'broken' },
+  ])
 })
 
 /** What each verification asks first is answered with this error, or as ever. */
