@@ -336,6 +336,47 @@ end
 $function$;
 comment on function orderwheel.payment_settled() is 'Has follow what follows, in the transaction that writes down what became of a payment.';
 
+CREATE OR REPLACE FUNCTION orderwheel.keep_endings(until timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  kept integer;
+begin
+  with cancelled as (
+    select m.order_id, min(m.created_at) as at
+      from orderwheel.messages m
+     where m.id < orderwheel.first_id(until) and m.kind = 'order.cancelled'
+     group by m.order_id
+  ), locked as (
+    select o.id, c.at from cancelled c join orderwheel.orders o on o.id = c.order_id
+     where o.cancelled_at is null
+     order by o.id for no key update of o
+  )
+  update orderwheel.orders o set cancelled_at = l.at from locked l where o.id = l.id;
+  get diagnostics kept = row_count;
+  with told as (
+    select d.order_id, bool_or(m.kind = 'order.placed') as placed, bool_or(m.kind = 'order.cancelled') as cancelled
+      from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
+     where d.message_id < orderwheel.first_id(until) and m.id < orderwheel.first_id(until)
+       and d.target = 'payment' and d.state = 'delivered' and m.kind in ('order.placed', 'order.cancelled')
+     group by d.order_id
+  ), locked as (
+    select p.order_id,
+           case when not t.cancelled then 'captured'
+                when t.placed or p.state = 'captured' or p.became = 'captured' then 'refunded'
+                else 'voided' end as became
+      from told t join orderwheel.payments p on p.order_id = t.order_id
+     where p.state in ('authorized', 'captured') and (p.became is null or p.became = 'captured')
+     order by p.order_id for no key update of p
+  )
+  update orderwheel.payments p set became = l.became from locked l
+   where p.order_id = l.order_id and p.became is distinct from l.became;
+  return kept;
+end
+$function$;
+comment on function orderwheel.keep_endings(timestamp with time zone) is 'Writes down which orders were cancelled, and what became of their payments, by what happened before this time: before the months that say so are dropped. Answers how many were cancelled. Twice is as once.';
+
 create table orderwheel.schema_migrations (
   name       text not null,
   checksum   text not null,
@@ -391,6 +432,7 @@ create table orderwheel.orders (
   document        jsonb not null,
   received_at     timestamp with time zone not null default now(),
   forgotten_at    timestamp with time zone,
+  cancelled_at    timestamp with time zone,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_api_key_id_idempotency_key_key UNIQUE (api_key_id, idempotency_key),
   constraint orders_external_id_key UNIQUE (external_id),
@@ -407,6 +449,7 @@ comment on column orderwheel.orders.fingerprint is 'SHA-256 of the body (keys so
 comment on column orderwheel.orders.document is 'The order as sent. Holds personal data, until it is forgotten.';
 comment on column orderwheel.orders.received_at is 'When the order was committed.';
 comment on column orderwheel.orders.forgotten_at is 'When the personal data in it was removed (orderwheel forget); null: it was not.';
+comment on column orderwheel.orders.cancelled_at is 'When it was cancelled, written down before the history that says so is dropped (keep_endings); null: its messages say it, if it was.';
 comment on constraint orders_api_key_id_idempotency_key_key on orderwheel.orders is 'One order of an Idempotency-Key: what makes repeating POST /orders safe.';
 comment on constraint orders_external_id_key on orderwheel.orders is 'One order of a storefront''s number.';
 comment on index orderwheel.orders_api_key_id_idempotency_key_key is 'One order of an Idempotency-Key: what makes repeating POST /orders safe.';
@@ -1218,8 +1261,10 @@ create table orderwheel.payments (
   claimed_until timestamp with time zone,
   try_after     timestamp with time zone not null default now(),
   settled_at    timestamp with time zone,
+  became        text,
   constraint payments_pkey PRIMARY KEY (order_id),
   constraint payments_attempts_check CHECK ((attempts > 0)),
+  constraint payments_became_check CHECK ((became = ANY (ARRAY['captured'::text, 'voided'::text, 'refunded'::text]))),
   constraint payments_charged CHECK (((state = ANY (ARRAY['authorized'::text, 'captured'::text])) = (reference IS NOT NULL))),
   constraint payments_claimed CHECK (((state = 'pending'::text) OR (claimed_until IS NULL))),
   constraint payments_code_check CHECK (((length(code) >= 1) AND (length(code) <= 64))),
@@ -1251,6 +1296,7 @@ comment on column orderwheel.payments.begun_at is 'When it was begun.';
 comment on column orderwheel.payments.claimed_until is 'Until when whoever is asking the gateway keeps others from it; null: nobody is.';
 comment on column orderwheel.payments.try_after is 'When a relay asks the gateway again, if it is still pending; infinity: by itself it does not, a person decides (orderwheel payments).';
 comment on column orderwheel.payments.settled_at is 'When it was known.';
+comment on column orderwheel.payments.became is 'What became of the charge, written down before the history that says so is dropped (keep_endings); null: the deliveries of the target payment say it, if anything did.';
 comment on constraint payments_charged on orderwheel.payments is 'What was charged has the gateway''s number.';
 comment on constraint payments_claimed on orderwheel.payments is 'Nobody asks about what is known.';
 comment on constraint payments_order_id_fkey on orderwheel.payments is 'A payment goes with its order.';
@@ -1673,7 +1719,22 @@ UNION ALL
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM orderwheel.orders o
-  WHERE (o.forgotten_at IS NOT NULL);
+  WHERE (o.forgotten_at IS NOT NULL)
+UNION ALL
+ SELECT o.id AS order_id,
+    o.external_id,
+    o.cancelled_at AS at,
+    2 AS step,
+    'order.cancelled'::text AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    'what was told of it is not kept any more'::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM orderwheel.orders o
+  WHERE ((o.cancelled_at IS NOT NULL) AND (NOT (EXISTS ( SELECT
+           FROM orderwheel.messages m
+          WHERE ((m.order_id = o.id) AND (m.kind = 'order.cancelled'::text))))));
 comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step. A message about no order is found by its id as order_id.';
 comment on column orderwheel.order_timeline.order_id is 'The order; of a message about none, the message.';
 comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';

@@ -21,6 +21,7 @@ export type Tables = {
     document: Json
     received_at: Generated<Date>
     forgotten_at: Date | null
+    cancelled_at: Date | null
   }
   'orderwheel.order_files': {
     order_id: string
@@ -46,6 +47,7 @@ export type Tables = {
     claimed_until: Date | null
     try_after: Generated<Date>
     settled_at: Date | null
+    became: 'captured' | 'voided' | 'refunded' | null
   }
   'orderwheel.outbox': {
     position: GeneratedAlways<string>

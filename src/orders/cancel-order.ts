@@ -34,6 +34,7 @@ export async function cancelOrder(
   if (known) return { kind: 'cancelled', isNew: false, cancellation: { externalId, ...known } }
   if (order.isForgotten) return { kind: 'too-late', why: 'The personal data in it was removed.' }
   // Whether it was cancelled before is not known any more, either.
+  if (order.cancelledAt) return { kind: 'too-late', why: sayCancelled(order.cancelledAt) }
   if (order.historyDropped)
     return { kind: 'too-late', why: 'What happened to it is not kept any more.' }
   const payment = await readPayment(tx, id)
@@ -49,12 +50,22 @@ export async function cancelOrder(
   return { kind: 'cancelled', isNew: true, cancellation }
 }
 
-type Locked = { externalId: string; isForgotten: boolean; historyDropped: boolean }
+function sayCancelled(at: Date): string {
+  return `It was cancelled at ${at.toISOString()}; what happened to it is not kept any more.`
+}
+
+type Locked = {
+  externalId: string
+  isForgotten: boolean
+  cancelledAt: Date | null
+  historyDropped: boolean
+}
 
 // Of two who cancel the same order, the second sees what the first did. Others may add messages meanwhile.
 async function lockOrder(tx: Tx, id: string): Promise<Locked | undefined> {
   const { rows } = await sql<Locked>`
     select external_id as "externalId", forgotten_at is not null as "isForgotten",
+           cancelled_at as "cancelledAt",
            coalesce(received_at < orderwheel.history_since(), false) as "historyDropped"
       from orderwheel.orders where id = ${id}::uuid
        for no key update`.execute(tx)

@@ -51,7 +51,9 @@ export function* orderChanges(order: WatchedOrder, told: ToldProgress): Generato
 /** When the last of what was told happened: whoever was told of it may not have been told what it came to. */
 function toldUntil(order: WatchedOrder, told: ToldProgress): number {
   const paidAt = told.payment === undefined ? null : order.payment?.settledAt
+  const cancelledAt = cancelledBefore(order)
   const times = [
+    cancelledAt === null ? 0 : Date.parse(cancelledAt),
     paidAt ? Date.parse(paidAt) : 0,
     ...order.messages.map((message) => messageToldAt(message, told)),
     ...order.deliveries.map((delivery) => deliveryToldAt(delivery, told)),
@@ -96,7 +98,13 @@ function stateAsTold(order: WatchedOrder, told: ToldProgress): OrderState {
     deliveries: order.deliveries.flatMap(({ key }) => told.deliveries.get(key) ?? []),
     payment: order.payment && (told.payment ?? 'pending'),
     historyDropped: order.historyDropped && order.messages.length === 0,
+    wasCancelled: cancelledBefore(order) !== null,
   })
+}
+
+/** When an order was cancelled of which no message says so any more. */
+function cancelledBefore({ cancelledAt, messages }: WatchedOrder): string | null {
+  return messages.some(({ kind }) => kind === 'order.cancelled') ? null : cancelledAt
 }
 
 /** Whether nothing more will happen to an order that is in this state, unless somebody makes it happen. */

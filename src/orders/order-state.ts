@@ -21,6 +21,8 @@ export type OrderProgress = {
   payment?: PaymentState | null
   /** What happened to it is not kept any more: retention only drops what is done with. */
   historyDropped: boolean
+  /** Written down before what says so was dropped. */
+  wasCancelled: boolean
 }
 
 /**
@@ -28,12 +30,13 @@ export type OrderProgress = {
  * order that was cancelled and has a dead delivery still needs attention.
  */
 export function orderState(order: OrderProgress): OrderState {
-  const { unrelayed, relayed, deliveries, payment, historyDropped } = order
+  const { unrelayed, relayed, deliveries, payment, historyDropped, wasCancelled } = order
   const progress = deliveries.map(({ state }) => progressOf[state])
   if (progress.includes('stuck') || unrelayed.some(({ refused }) => refused)) {
     return 'needs-attention'
   }
-  if ([...unrelayed, ...relayed].some(({ kind }) => kind === 'order.cancelled')) return 'cancelled'
+  if (wasCancelled || [...unrelayed, ...relayed].some(({ kind }) => kind === 'order.cancelled'))
+    return 'cancelled'
   if (payment === 'pending') return 'awaiting-payment'
   if (payment === 'declined') return 'payment-declined'
   if (relayed.length === 0)

@@ -27,9 +27,15 @@ export type PaymentReport = {
   settledAt: string | null
 }
 
+/** As it was answered, and what was written down before the deliveries that say so were dropped. */
+export type Charged = {
+  state: PaymentState
+  became: Extract<PaymentStatus, 'captured' | 'voided' | 'refunded'> | null
+}
+
 /** What became of a charge: as it was answered, and then by what the gateway was told since. */
 export function paymentStatus(
-  charged: PaymentState,
+  { state: charged, became }: Charged,
   deliveries: readonly { target: string; kind: string; state: DeliveryState }[],
 ): PaymentStatus {
   if (charged === 'pending' || charged === 'declined') return charged
@@ -38,7 +44,9 @@ export function paymentStatus(
       ({ target, kind, state }) =>
         target === paymentTargetName && kind === of && state === 'delivered',
     )
-  const now = charged === 'captured' || wasTold('order.placed') ? 'captured' : 'authorized'
+  if (became === 'voided' || became === 'refunded') return became
+  const isCaptured = charged === 'captured' || became === 'captured' || wasTold('order.placed')
+  const now = isCaptured ? 'captured' : 'authorized'
   if (!wasTold('order.cancelled')) return now
   return now === 'captured' ? 'refunded' : 'voided'
 }

@@ -46,6 +46,7 @@ export async function readMessage(db: Db, id: string): Promise<MessageStory | un
       relayed: relayedAt === null ? [] : [one],
       deliveries,
       historyDropped: false,
+      wasCancelled: false,
     }),
     createdAt: iso(found.createdAt),
     relayedAt: relayedAt && iso(relayedAt),

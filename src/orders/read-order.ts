@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
-import type { PaymentState } from '#database/tables.ts'
 import type { Order } from '#messages/order.ts'
 
 import {
@@ -12,7 +11,7 @@ import {
   reportHappenings,
 } from './happenings.ts'
 import { orderState, type OrderState } from './order-state.ts'
-import { paymentStatus, type PaymentReport } from './payment-status.ts'
+import { type Charged, paymentStatus, type PaymentReport } from './payment-status.ts'
 
 /** An order, what happened to it, and what each target was told. Times are ISO 8601 in UTC. */
 export type OrderReport = Happenings & {
@@ -43,6 +42,7 @@ export async function readOrder(
       deliveries: found.deliveries,
       payment: found.payment?.state ?? null,
       historyDropped: found.historyDropped,
+      wasCancelled: found.wasCancelled,
     }),
     receivedAt: iso(found.receivedAt),
     order: found.order,
@@ -57,10 +57,11 @@ type Rows = HappeningRows & {
   receivedAt: string
   order: Order
   historyDropped: boolean
+  wasCancelled: boolean
   payment: PaymentRow | null
 }
 
-type PaymentRow = Omit<PaymentReport, 'status'> & { state: PaymentState }
+type PaymentRow = Omit<PaymentReport, 'status'> & Charged
 
 // One statement, one snapshot: read in two, a message relayed in between would be in neither answer.
 async function readRows(
@@ -71,8 +72,9 @@ async function readRows(
   const { rows } = await sql<Rows>`
     select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+      o.cancelled_at is not null as "wasCancelled",
       case when p.order_id is not null then json_build_object(
-                'state', p.state, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
+                'state', p.state, 'became', p.became, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
                 'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,
       ${happenings}
       from orderwheel.orders o
@@ -95,11 +97,11 @@ async function readDeclined(
 }
 
 function reportPayment(
-  { state, settledAt, ...payment }: PaymentRow,
+  { state, became, settledAt, ...payment }: PaymentRow,
   deliveries: HappeningRows['deliveries'],
 ): PaymentReport {
   return {
-    status: paymentStatus(state, deliveries),
+    status: paymentStatus({ state, became }, deliveries),
     ...payment,
     settledAt: settledAt && iso(settledAt),
   }

@@ -16,6 +16,8 @@ export type WatchedOrder = {
   locale: string | null
   isForgotten: boolean
   historyDropped: boolean
+  /** Written down before the messages that say so were dropped. */
+  cancelledAt: string | null
   /** One that was made here. */
   payment: { state: PaymentState; settledAt: string | null } | null
   /** In the order they happened. */
@@ -90,6 +92,7 @@ export async function readWatched(
     select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", to_json(now()) as "readAt",
       o.document #>> '{customer,locale}' as locale, o.forgotten_at is not null as "isForgotten",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+      to_json(o.cancelled_at) as "cancelledAt",
       case when p.order_id is not null
            then json_build_object('state', p.state, 'settledAt', p.settled_at) end as payment,
       (select coalesce(json_agg(json_build_object(

@@ -24,7 +24,7 @@ export async function summarizeOrders(db: Db, ids: readonly string[]): Promise<O
   const { rows } = await sql<Row>`
     select o.id, coalesce(p.external_id, o.external_id) as "externalId", p.state as payment, o.received_at as "receivedAt",
            o.document ->> 'currency' as currency, (o.document #>> '{totals,total}')::float8 as total,
-           coalesce(o.received_at < history.since, false) as "historyDropped",
+           coalesce(o.received_at < history.since, false) as "historyDropped", o.cancelled_at is not null as "wasCancelled",
            (select coalesce(json_agg(json_build_object('kind', b.kind, 'refused', b.refusal is not null)), '[]')
               from orderwheel.outbox b where b.order_id = o.id) as unrelayed,
            (select coalesce(json_agg(json_build_object('kind', m.kind)), '[]')
@@ -36,13 +36,14 @@ export async function summarizeOrders(db: Db, ids: readonly string[]): Promise<O
      cross join (select orderwheel.history_since() as since) history
      where o.id = any(${ids}::uuid[])
      order by o.id desc`.execute(db)
-  return rows.map(({ unrelayed, relayed, historyDropped, payment, ...order }) => {
+  return rows.map(({ unrelayed, relayed, historyDropped, wasCancelled, payment, ...order }) => {
     const { deliveries } = order
     const state = orderState({
       unrelayed,
       relayed,
       deliveries,
       historyDropped,
+      wasCancelled,
       payment: payment ?? null,
     })
     return { ...order, state }
@@ -50,4 +51,4 @@ export async function summarizeOrders(db: Db, ids: readonly string[]): Promise<O
 }
 
 type Row = Omit<OrderSummary, 'state'> &
-  Pick<OrderProgress, 'unrelayed' | 'relayed' | 'historyDropped' | 'payment'>
+  Pick<OrderProgress, 'unrelayed' | 'relayed' | 'historyDropped' | 'wasCancelled' | 'payment'>

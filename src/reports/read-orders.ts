@@ -4,7 +4,7 @@ import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db, Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
 import { type OrderProgress, type OrderState, orderState } from '#orders/order-state.ts'
-import { paymentStatus } from '#orders/payment-status.ts'
+import { type Charged, paymentStatus } from '#orders/payment-status.ts'
 
 import { type Period, receivedWithin } from './received-within.ts'
 
@@ -57,7 +57,7 @@ async function readPage(
   // or `exists` that PostgreSQL may hash would read a whole table for every page.
   const { rows } = await sql<Row>`
     with page as materialized (
-      select o.id, o.external_id, o.received_at, o.document
+      select o.id, o.external_id, o.received_at, o.cancelled_at, o.document
         from orderwheel.orders o
        where ${receivedWithin(period)} and o.id > ${after}::uuid
        order by o.id limit ${limit}
@@ -69,9 +69,9 @@ async function readPage(
            d."billingAddress" ->> 'country' as "billingCountry", d."shippingAddress" ->> 'country' as "shippingCountry",
            d.payment ->> 'status' as status, coalesce(p.provider, d.payment ->> 'provider') as provider,
            case when p.order_id is null then d.payment ->> 'reference' else p.reference end as reference,
-           p.state as charged,
+           p.state as charged, p.became,
            coalesce(o.received_at < history.since, false) as "historyDropped",
-           least(relayed.cancelled_at, (select min(b.created_at) from orderwheel.outbox b
+           least(o.cancelled_at, relayed.cancelled_at, (select min(b.created_at) from orderwheel.outbox b
                                          where b.order_id = o.id and b.kind = 'order.cancelled')) as "cancelledAt",
            relayed.messages > 0 as "isRelayed",
            array(select b.refusal is not null from orderwheel.outbox b where b.order_id = o.id) as refusals,
@@ -113,6 +113,7 @@ type Row = Pick<
   provider: string | null
   reference: string | null
   charged: PaymentState | null
+  became: Charged['became']
   historyDropped: boolean
   isRelayed: boolean
   refusals: boolean[]
@@ -121,7 +122,7 @@ type Row = Pick<
 }
 
 function asReported(row: Row): ReportedOrder {
-  const { totals, quantity, status, provider, reference, charged, told, ...rest } = row
+  const { totals, quantity, status, provider, reference, charged, became, told, ...rest } = row
   const { historyDropped: _, isRelayed: __, refusals: ___, states: ____, ...order } = rest
   return {
     ...order,
@@ -135,7 +136,7 @@ function asReported(row: Row): ReportedOrder {
       total: BigInt(totals.total),
     },
     payment: {
-      status: charged === null ? status : paymentStatus(charged, told),
+      status: charged === null ? status : paymentStatus({ state: charged, became }, told),
       provider,
       reference,
     },
@@ -143,13 +144,13 @@ function asReported(row: Row): ReportedOrder {
 }
 
 function stateOf({ cancelledAt, isRelayed, refusals, states, charged, historyDropped }: Row) {
-  const cancelled = cancelledAt === null ? [] : [{ kind: 'order.cancelled', refused: false }]
   return orderState({
     unrelayed: refusals.map((refused) => ({ kind: 'order.placed', refused })),
-    relayed: [...(isRelayed ? [{ kind: 'order.placed' }] : []), ...cancelled],
+    relayed: isRelayed ? [{ kind: 'order.placed' }] : [],
     deliveries: states.map((state) => ({ state })),
     payment: charged,
     historyDropped,
+    wasCancelled: cancelledAt !== null,
   })
 }
 

@@ -1,7 +1,8 @@
 select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
  coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
+ o.cancelled_at is not null as "wasCancelled",
  case when p.order_id is not null then json_build_object(
-           'state', p.state, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
+           'state', p.state, 'became', p.became, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
            'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,
  (select coalesce(json_agg(json_build_object(
            'id', m.id, 'kind', m.kind, 'createdAt', m.created_at,

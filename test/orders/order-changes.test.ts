@@ -36,6 +36,7 @@ function order(deliveries: WatchedDelivery[]): WatchedOrder {
     locale: null,
     isForgotten: false,
     historyDropped: false,
+    cancelledAt: null,
     payment: null,
     messages: [
       {

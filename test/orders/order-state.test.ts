@@ -8,7 +8,13 @@ const cancelled = { kind: 'order.cancelled' }
 
 function relayed(...states: DeliveryState[]): OrderProgress {
   const deliveries = states.map((state) => ({ state }))
-  return { unrelayed: [], relayed: [placed], deliveries, historyDropped: false }
+  return {
+    unrelayed: [],
+    relayed: [placed],
+    deliveries,
+    historyDropped: false,
+    wasCancelled: false,
+  }
 }
 
 test.each<[string, OrderProgress, string]>([
@@ -19,6 +25,7 @@ test.each<[string, OrderProgress, string]>([
       relayed: [],
       deliveries: [],
       historyDropped: false,
+      wasCancelled: false,
     },
     'received',
   ],
@@ -29,6 +36,7 @@ test.each<[string, OrderProgress, string]>([
       relayed: [],
       deliveries: [],
       historyDropped: false,
+      wasCancelled: false,
     },
     'needs-attention',
   ],
@@ -40,7 +48,7 @@ test.each<[string, OrderProgress, string]>([
   ['no target to tell', relayed(), 'completed'],
   [
     'a history that is not kept any more',
-    { unrelayed: [], relayed: [], deliveries: [], historyDropped: true },
+    { unrelayed: [], relayed: [], deliveries: [], historyDropped: true, wasCancelled: false },
     'completed',
   ],
   ['a dead delivery', relayed('delivered', 'dead', 'queued'), 'needs-attention'],
@@ -66,7 +74,13 @@ test.each<[string, OrderProgress, string]>([
 })
 
 test('an order that is not paid yet, or was declined, says so', () => {
-  const silent = { unrelayed: [], relayed: [], deliveries: [], historyDropped: false }
+  const silent = {
+    unrelayed: [],
+    relayed: [],
+    deliveries: [],
+    historyDropped: false,
+    wasCancelled: false,
+  }
   expect(orderState({ ...silent, payment: 'pending' })).toBe('awaiting-payment')
   expect(orderState({ ...silent, payment: 'declined' })).toBe('payment-declined')
   expect(orderState({ ...silent, payment: 'captured' })).toBe('received')
