@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 import { idempotencyKey } from '#deliveries/call-target.ts'
-import { readTold } from '#deliveries/claim-deliveries.ts'
+import { readTold } from '#deliveries/read-told.ts'
 import { readFile } from '#deliveries/keep-files.ts'
 import { readAnswers } from '#deliveries/read-answers.ts'
 import { readStanding } from '#deliveries/read-standing.ts'

@@ -3,7 +3,8 @@ import { delivered, giveUp, type Outcome, tryAgain, uncertain } from '#targets/o
 import { reasonOf } from '#targets/reason-of.ts'
 import type { Call, Target } from '#targets/target.ts'
 
-import { type ClaimedDelivery, readTold } from './claim-deliveries.ts'
+import type { ClaimedDelivery } from './claim-deliveries.ts'
+import { readTold } from './read-told.ts'
 
 /** An attempt's end: what the target answered, or that the worker stopped before it did. */
 export type CallEnd = {

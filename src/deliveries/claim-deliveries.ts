@@ -1,21 +1,17 @@
 import { sql } from 'kysely'
 
-import { onlyDeployment } from '#base/deployment.ts'
-import { withinIds } from '#database/id-bounds.ts'
 import type { Tx } from '#database/open-database.ts'
 import { isTransient } from '#database/transient-error.ts'
-import type { Order } from '#messages/order.ts'
-import { mayDeliver, ownerFit, type OwnerFit } from '#owner/owner-fit.ts'
+import { mayDeliver } from '#owner/owner-fit.ts'
 import { type HeldJob, type JobsWanted, endJobs, takeJobs } from '#queues/jobs.ts'
-import { answersOf, type EarlierAnswers } from '#targets/earlier-answers.ts'
-import { NoOrder } from '#targets/no-order.ts'
-import type { Call, MessageToTell, OrderToTell } from '#targets/target.ts'
 
 import { announceCall } from './announce-call.ts'
 import { findHeld } from './find-held.ts'
 import { readFile } from './keep-files.ts'
-import { readAnswers, type StoredAnswers } from './read-answers.ts'
+import { readAnswers } from './read-answers.ts'
+import { type ClaimedRow, readClaimed } from './read-claimed.ts'
 import { readStanding } from './read-standing.ts'
+import type { Told } from './read-told.ts'
 import { recordAbandoned } from './record-abandoned.ts'
 import { countLost } from './suspects.ts'
 import type { WorkerDeps } from './worker-deps.ts'
@@ -40,69 +36,6 @@ export type ClaimedDelivery = {
   kind: string
   /** What is told; gone once the call has ended. */
   told?: Told
-}
-
-/** As it came from the database: read when the call is made, since many deliveries may wait for theirs. */
-type Told = {
-  /** Null, as `receivedAt`: the message is about no order. */
-  document: string | null
-  receivedAt: number | null
-  payload: unknown
-  createdAt: number
-  /** Null, for nearly all. */
-  edited: unknown
-  answers: StoredAnswers | null
-  file: Call['file']
-  standing: Call['standing']
-  /** Writes down that it is about to be called. False: it is not ours any more. Absent: nobody asks. */
-  announce?: () => Promise<boolean>
-}
-
-/** The order and the message as a target is given them. The order is parsed when it is first looked at. */
-export function readTold({
-  orderId,
-  messageId,
-  kind,
-  told,
-}: Pick<ClaimedDelivery, 'orderId' | 'messageId' | 'kind' | 'told'>): {
-  readonly order: OrderToTell
-  message: MessageToTell
-  answers: EarlierAnswers
-  file: Call['file']
-  standing: Call['standing']
-  edited: unknown
-} {
-  if (!told) throw new Error(`Delivery of message ${messageId} was called already.`)
-  const { document, receivedAt, payload, createdAt, edited, answers, file, standing } = told
-  const isAboutOrder = document !== null && receivedAt !== null
-  let order: OrderToTell | undefined
-  return {
-    get order() {
-      if (!isAboutOrder) throw new NoOrder({ id: messageId, kind })
-      order ??= {
-        ...(JSON.parse(document) as Order),
-        id: orderId,
-        receivedAt: isoTime(receivedAt),
-      }
-      return order
-    },
-    message: {
-      id: messageId,
-      kind,
-      orderId: isAboutOrder ? orderId : null,
-      payload,
-      createdAt: isoTime(createdAt),
-    },
-    answers: answersOf(answers),
-    file,
-    standing,
-    edited,
-  }
-}
-
-// Down to the millisecond, as everywhere; a float is a fraction of a microsecond off.
-function isoTime(epochSeconds: number): string {
-  return new Date(Math.floor(epochSeconds * 1_000 + 0.000_5)).toISOString()
 }
 
 /**
@@ -165,7 +98,7 @@ async function claim(
   })
 
   async function begin(tx: Tx, jobs: readonly HeldJob[]) {
-    const rows = await readDeliveries(tx, { target: wanted.queue, jobs, deployment })
+    const rows = await readClaimed(tx, { target: wanted.queue, jobs, deployment })
     if (deployment && rows[0] && !mayDeliver(deployment, rows[0].fit)) throw new NotOurs()
     const byId = new Map(rows.map((row) => [row.messageId, row]))
     const answers = await readAnswers(tx, wanted.queue, rows.filter(mayHaveAnswers))
@@ -195,67 +128,13 @@ async function claim(
   }
 }
 
-type ToRead = {
-  target: string
-  jobs: readonly HeldJob[]
-  deployment: ClaimDeps['deployment'] | undefined
-}
-
-type Row = {
-  messageId: string
-  orderId: string
-  attempts: number
-  uncharged: number
-  lastFetch: number
-  lostInARow: number
-  askFirst: boolean
-  awaited: boolean
-  kind: string
-  payload: unknown
-  createdAt: number
-  document: string | null
-  receivedAt: number | null
-  edited: unknown
-  hasEarlier: boolean
-  claimedAt: string
-  fit: OwnerFit
-}
-
-// Nothing is locked: the job, which is, keeps everybody else away. `offset 0`: looked up one by one, where
-// statistics of a moment ago may make PostgreSQL read a whole table for a few hundred of its rows. Times come as
-// seconds, which cost less than text on both sides.
-//
-// Whose database this is, is asked here once more: the worker's last look may have been at another one, before a
-// failover or a changed name led its new connections to a restored copy.
-async function readDeliveries(
-  tx: Tx,
-  { target, jobs, deployment = onlyDeployment }: ToRead,
-): Promise<Row[]> {
-  const messageIds = jobs.map((job) => job.id)
-  const ids = `{${messageIds.join(',')}}`
-  const { rows } = await sql<Row>`
-    select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
-           d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited,
-           d.edited, d.after <> '{}' or m.kind <> 'order.placed' as "hasEarlier", m.kind, m.payload,
-           date_part('epoch', m.created_at) as "createdAt",
-           o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
-           now()::text as "claimedAt", ${ownerFit(deployment)} as fit
-      from orderwheel.deliveries d
-     cross join lateral (
-             select * from orderwheel.messages where id = d.message_id and ${withinIds('id', messageIds)} offset 0) m
-      left join lateral (select * from orderwheel.orders where id = d.order_id offset 0) o on true
-     where d.message_id = any(${ids}::uuid[]) and ${withinIds('d.message_id', messageIds)}
-       and d.target = ${target} and d.settled_at is null`.execute(tx)
-  return rows
-}
-
-function mayHaveAnswers({ hasEarlier }: Row): boolean {
+function mayHaveAnswers({ hasEarlier }: ClaimedRow): boolean {
   return hasEarlier
 }
 
 function toClaimed(
   job: HeldJob,
-  row: Row & Pick<Told, 'answers' | 'file' | 'standing'>,
+  row: ClaimedRow & Pick<Told, 'answers' | 'file' | 'standing'>,
   { announced = false }: ClaimsWanted,
 ): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost. But where calls are announced,
