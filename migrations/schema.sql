@@ -1386,6 +1386,8 @@ create table orderwheel.reports (
   digest       bytea,
   made_at      timestamp with time zone,
   expires_at   timestamp with time zone,
+  deleted_at   timestamp with time zone,
+  emptied_at   timestamp with time zone,
   constraint reports_pkey PRIMARY KEY (id),
   constraint reports_begun CHECK (((attempt IS NULL) = (begun_at IS NULL))),
   constraint reports_bytes_check CHECK ((bytes >= 0)),
@@ -1402,8 +1404,9 @@ END),
   constraint reports_requested_by_check CHECK (((length(requested_by) >= 1) AND (length(requested_by) <= 200))),
   constraint reports_sums_check CHECK ((octet_length((sums)::text) <= 65536))
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=50);
-CREATE INDEX reports_expiring ON orderwheel.reports USING btree (expires_at) WHERE (made_at IS NOT NULL);
-CREATE INDEX reports_unmade ON orderwheel.reports USING btree (api_key_id, requested_at) WHERE (made_at IS NULL);
+CREATE INDEX reports_of_key ON orderwheel.reports USING btree (api_key_id, expires_at) WHERE ((deleted_at IS NULL) AND (emptied_at IS NULL));
+CREATE INDEX reports_to_empty ON orderwheel.reports USING btree (LEAST(deleted_at, expires_at)) WHERE (emptied_at IS NULL);
+CREATE INDEX reports_to_forget ON orderwheel.reports USING btree (COALESCE(expires_at, requested_at)) WHERE (emptied_at IS NOT NULL);
 comment on table orderwheel.reports is 'Reports that were asked for with POST /reports. A report is a message (report.requested) about no order: its delivery to the target reports is the making of it. Files expire (reportsDays); the rows go 90 days later. No personal data.';
 comment on column orderwheel.reports.id is 'The id of the message that asked for it, and of its delivery. No foreign key: history is dropped earlier.';
 comment on column orderwheel.reports.api_key_id is 'The key that asked. How many it may have waiting is limited.';
@@ -1413,20 +1416,23 @@ comment on column orderwheel.reports.format is 'csv or pdf.';
 comment on column orderwheel.reports.period_from is 'Orders that were received at this time or later.';
 comment on column orderwheel.reports.period_to is 'Orders that were received before this time.';
 comment on column orderwheel.reports.requested_at is 'When it was asked for.';
-comment on column orderwheel.reports.attempt is 'The attempt that is, or was the last, to make it: only its chunks count. Each attempt begins anew under another one, which fences off a worker that lost the report to another.';
+comment on column orderwheel.reports.attempt is 'The attempt that is, or was the last, to make it: only its pieces count. Each attempt begins anew under another one, which fences off a worker that lost the report to another. Null: none; deleted, or given up, while it was not made.';
 comment on column orderwheel.reports.begun_at is 'When that attempt began.';
 comment on column orderwheel.reports.orders is 'How many orders are in it so far; when it is made, in all.';
 comment on column orderwheel.reports.bytes is 'How long it is so far; when it is made, in all.';
 comment on column orderwheel.reports.sums is 'By currency, of orders that stand: [{"currency", "orders", "cancelled", "unpaid", "tax", "total"}]. Null: not made.';
 comment on column orderwheel.reports.digest is 'SHA-256 of the file. Null: not made.';
 comment on column orderwheel.reports.made_at is 'When it was ready. Null: not yet, or never; its delivery says which.';
-comment on column orderwheel.reports.expires_at is 'Until when it can be downloaded. Its chunks are deleted an hour later.';
+comment on column orderwheel.reports.expires_at is 'Until when it can be downloaded. Its pieces are deleted an hour later.';
+comment on column orderwheel.reports.deleted_at is 'When it was deleted: its pieces are gone or going, nobody makes it any more, and the row stays as long as it would have. Null: it was not.';
+comment on column orderwheel.reports.emptied_at is 'When upkeep found that nothing of it is left to delete. Null: pieces may be there.';
 comment on constraint reports_begun on orderwheel.reports is 'An attempt began at some time.';
 comment on constraint reports_made on orderwheel.reports is 'What is known of a report that is made is known of no other.';
 comment on constraint reports_period on orderwheel.reports is 'A period has a length.';
 comment on constraint reports_pkey on orderwheel.reports is 'One row for a report.';
-comment on index orderwheel.reports_expiring is 'What upkeep deletes next.';
-comment on index orderwheel.reports_unmade is 'What a key waits for; and what was never made, for upkeep.';
+comment on index orderwheel.reports_of_key is 'What a key waits for and what it keeps, when it asks for another.';
+comment on index orderwheel.reports_to_empty is 'Whose pieces upkeep deletes next; by null, those that were not made yet.';
+comment on index orderwheel.reports_to_forget is 'Which rows upkeep deletes next.';
 
 create table orderwheel.report_chunks (
   report_id uuid not null,

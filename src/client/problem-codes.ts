@@ -27,6 +27,7 @@ export const problemCodes = [
   'nothing-to-replay',
   'replay-not-open',
   'target-not-paused',
+  'report-deleted',
   'report-expired',
   'body-too-large',
   'uri-too-long',

@@ -27,6 +27,7 @@ export const problems = {
   'nothing-to-replay': [409, 'No open dead letter is meant'],
   'replay-not-open': [409, 'The replay is not in a state for that'],
   'target-not-paused': [409, 'The target is not paused'],
+  'report-deleted': [410, 'The report was deleted'],
   'report-expired': [410, 'The report has expired'],
   'body-too-large': [413, 'The body is larger than 256 KiB'],
   'uri-too-long': [414, 'The path is too long'],

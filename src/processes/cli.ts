@@ -29,7 +29,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   resume: async () => (await import('#cli/targets/resume.ts')).resume,
   doctor: async () => (await import('#cli/database/doctor.ts')).doctor,
   owner: async () => (await import('#cli/database/owner.ts')).owner,
-  reports: async () => (await import('#cli/reports.ts')).reports,
+  reports: async () => (await import('#cli/reports/reports.ts')).reports,
   keys: async () => (await import('#cli/keys.ts')).keys,
   forget: async () => (await import('#cli/orders/forget.ts')).forget,
   simulate: async () => (await import('./simulate.ts')).simulate,

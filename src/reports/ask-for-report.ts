@@ -82,7 +82,7 @@ async function takeTurn(tx: Tx, { id }: Asker): Promise<void> {
 async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
   const { rows } = await sql<{ waiting: number }>`
     select count(*)::int as waiting from orderwheel.reports r
-     where r.api_key_id = ${id} and r.made_at is null
+     where r.api_key_id = ${id} and r.expires_at is null and r.deleted_at is null and r.emptied_at is null
        and (exists (select from orderwheel.outbox b where b.id = r.id and b.kind not like 'order.%')
             or exists (select from orderwheel.deliveries d
                         where d.message_id = r.id and d.target = ${reportsTargetName} and d.settled_at is null))`.execute(
@@ -94,7 +94,7 @@ async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
 async function countKeptBytes(tx: Tx, { id }: Asker): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
     select coalesce(sum(r.bytes), 0)::float8 as bytes from orderwheel.reports r
-     where r.api_key_id = ${id} and (r.made_at is null or r.expires_at > now())
-       and exists (select from orderwheel.report_chunks c where c.report_id = r.id)`.execute(tx)
+     where r.api_key_id = ${id} and (r.expires_at is null or r.expires_at > now())
+       and r.deleted_at is null and r.emptied_at is null`.execute(tx)
   return rows[0]?.bytes ?? 0
 }

@@ -24,7 +24,7 @@ export async function awaitOrders(
                 and l.database = (select oid from pg_database where datname = current_database())
                 and l.mode = 'RowExclusiveLock' and a.xact_start < r.period_to) as "isWriting"
       from orderwheel.reports r
-     where r.id = ${id}::uuid and r.made_at is null`.execute(db)
+     where r.id = ${id}::uuid and r.made_at is null and r.deleted_at is null`.execute(db)
   const { seconds = 0, isWriting = false } = rows[0] ?? {}
   if (seconds > 0)
     return tryAgain(`its period ended less than ${grace} s ago: orders of it may still come`, {

@@ -7,7 +7,14 @@ import { mostInPdf } from './ask-for-report.ts'
 import { awaitOrders } from './await-orders.ts'
 import { cutChunks } from './cut-chunks.ts'
 import { beforeAllOrders, readOrders, type ReportedOrder } from './read-orders.ts'
-import { addChunk, beginDraft, type Draft, finishDraft, LostDraft } from './report-draft.ts'
+import {
+  addChunk,
+  beginDraft,
+  type Draft,
+  finishDraft,
+  isDeleted,
+  LostDraft,
+} from './report-draft.ts'
 import { writers } from './report-writer.ts'
 import { type Sum, sumOrders } from './sum-orders.ts'
 
@@ -19,7 +26,7 @@ export type ReportMaking = {
 
 /**
  * How the target `reports` is told: makes the report that a message asked for, from its first order on, and nothing when it
- * is made already. No transaction lasts longer than a piece of the file, and no more than a piece of it is in memory.
+ * is made already or was deleted. No transaction lasts longer than a piece of the file, and no more than a piece of it is in memory.
  */
 export function makeReport(making: ReportMaking, { message, signal }: Call): Promise<Outcome> {
   return withinDeadline(make(making, message.id, signal), signal, () =>
@@ -37,16 +44,21 @@ async function make(
   const draft = await beginDraft(db, id)
   if (draft === undefined) return giveUp(`there is no report ${id}: POST /reports asks for one`)
   if (draft === 'made') return delivered({ text: 'Made by an attempt before.' })
+  if (draft === 'deleted') return deleted
   try {
     const { orders, sums, digest } = await write(db, draft, signal)
     await finishDraft(db, draft, { orders, sums, digest, keepDays })
     return delivered({ text: `${orders} orders.`, value: { orders } })
   } catch (error) {
-    if (error instanceof LostDraft) return tryAgain(error.message)
+    if (error instanceof LostDraft)
+      return (await isDeleted(db, id)) ? deleted : tryAgain(error.message)
     if (error instanceof TooLong) return giveUp(error.message)
     throw error
   }
 }
+
+// Nobody wants it any more, and nobody has to decide what becomes of that.
+const deleted = delivered({ text: 'It was deleted: nothing is made.' })
 
 class TooLong extends Error {}
 

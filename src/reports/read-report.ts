@@ -7,7 +7,15 @@ import { reportsTargetName } from '#targets/reports-target.ts'
 
 import type { Sum } from './sum-orders.ts'
 
-export const reportStates = ['waiting', 'making', 'retrying', 'ready', 'failed', 'expired'] as const
+export const reportStates = [
+  'waiting',
+  'making',
+  'retrying',
+  'ready',
+  'failed',
+  'expired',
+  'deleted',
+] as const
 
 /** `failed`: a person decides what becomes of it, a dead letter; or has decided that it is not made. */
 export type ReportState = (typeof reportStates)[number]
@@ -24,10 +32,12 @@ export type Report = {
   /** While it is being made, how far it has come. */
   orders: number
   bytes: number
-  /** Null until it is made, as are those below. */
+  /** Null until it is made, as are `madeAt` and `expiresAt`. */
   sums: Sum[] | null
   madeAt: Date | null
   expiresAt: Date | null
+  /** Null: it was not. Its file is gone. */
+  deletedAt: Date | null
   /** Why making it failed last; null: it did not. */
   reason: string | null
   /** SHA-256 of the file, in hexadecimal digits. */
@@ -51,7 +61,7 @@ async function select(db: Db, which: RawBuilder<unknown>): Promise<Report[]> {
   const { rows } = await sql<Row>`
     select r.id, r.kind, r.format, r.period_from as "from", r.period_to as "to", r.requested_at as "requestedAt",
            r.requested_by as "requestedBy", r.orders::float8 as orders, r.bytes::float8 as bytes, r.sums,
-           r.made_at as "madeAt", r.expires_at as "expiresAt", r.expires_at <= now() as "isExpired",
+           r.made_at as "madeAt", r.expires_at as "expiresAt", r.expires_at <= now() as "isExpired", r.deleted_at as "deletedAt",
            encode(r.digest, 'hex') as digest, r.attempt, d.state as delivery,
            exists (select from orderwheel.outbox b where b.id = r.id and b.kind not like 'order.%') as "isUnrelayed",
            case when d.state <> 'delivered' then
@@ -73,7 +83,8 @@ type Row = Omit<Report, 'state'> & {
 }
 
 // What is made is ready before its delivery is settled, and stays so whatever becomes of its history.
-function stateOf({ madeAt, isExpired, isUnrelayed, delivery }: Row): ReportState {
+function stateOf({ deletedAt, madeAt, isExpired, isUnrelayed, delivery }: Row): ReportState {
+  if (deletedAt !== null) return 'deleted'
   if (madeAt !== null) return isExpired ? 'expired' : 'ready'
   if (delivery === null) return isUnrelayed ? 'waiting' : 'failed'
   return progressOf[delivery]

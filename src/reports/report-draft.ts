@@ -4,6 +4,7 @@ import type { Db } from '#database/open-database.ts'
 import type { ReportFormat } from '#messages/report-request.ts'
 
 import type { Sum } from './sum-orders.ts'
+import { deleteUselessChunks } from './useless-chunks.ts'
 
 /** Bytes of every piece of a file but the last. */
 export const chunkBytes = 262_144
@@ -18,30 +19,42 @@ export type Draft = {
   requestedAt: Date
 }
 
-/** Another attempt has begun, or the report is gone: nothing more of this one is kept. */
+/** Another attempt has begun, or the report was deleted or is gone: nothing more of this one is kept. */
 export class LostDraft extends Error {
   constructor() {
     super('another attempt makes the report now')
   }
 }
 
-/** Begins anew, and takes away what attempts before left. `made`: there is nothing to do. Undefined: no such report. */
-export async function beginDraft(db: Db, id: string): Promise<Draft | 'made' | undefined> {
+/**
+ * Begins anew, and takes away what attempts before left. `made`, `deleted`: there is nothing to do. Undefined: no such report.
+ */
+export async function beginDraft(
+  db: Db,
+  id: string,
+): Promise<Draft | 'made' | 'deleted' | undefined> {
   const { rows } = await sql<Draft>`
-    update orderwheel.reports set attempt = gen_random_uuid(), begun_at = now(), orders = 0, bytes = 0
-     where id = ${id}::uuid and made_at is null
+    update orderwheel.reports set attempt = gen_random_uuid(), begun_at = now(), orders = 0, bytes = 0, emptied_at = null
+     where id = ${id}::uuid and made_at is null and deleted_at is null
     returning id, attempt, format, period_from as "from", period_to as "to", requested_at as "requestedAt"`.execute(
     db,
   )
   const [draft] = rows
   if (draft) {
-    await deleteChunks(db, { id, but: draft.attempt })
+    await deleteUselessChunks(db, id)
     return draft
   }
-  const { rows: made } = await sql`select from orderwheel.reports where id = ${id}::uuid`.execute(
+  const deleted = await isDeleted(db, id)
+  return deleted === undefined ? undefined : deleted ? 'deleted' : 'made'
+}
+
+/** Undefined: no such report. */
+export async function isDeleted(db: Db, id: string): Promise<boolean | undefined> {
+  const { rows } = await sql<{ isDeleted: boolean }>`
+    select deleted_at is not null as "isDeleted" from orderwheel.reports where id = ${id}::uuid`.execute(
     db,
   )
-  return made.length > 0 ? 'made' : undefined
+  return rows[0]?.isDeleted
 }
 
 /** Adds a piece, when the report is still this attempt's: its row is locked until the piece is there. Throws LostDraft. */
@@ -75,23 +88,4 @@ export async function finishDraft(
            made_at = now(), expires_at = now() + make_interval(days => ${made.keepDays})
      where id = ${id}::uuid and attempt = ${attempt}::uuid and made_at is null`.execute(db)
   if (numAffectedRows === 0n) throw new LostDraft()
-}
-
-// 16 MiB: a transaction of a moment.
-const chunksAtATime = 64
-
-/** Deletes a report's pieces, all or those of other attempts, some at a time. */
-export async function deleteChunks(
-  db: Db,
-  { id, but = null }: { id: string; but?: string | null },
-): Promise<void> {
-  for (;;) {
-    const { numAffectedRows = 0n } = await sql`
-      delete from orderwheel.report_chunks
-       where (report_id, attempt, number) in (
-         select report_id, attempt, number from orderwheel.report_chunks
-          where report_id = ${id}::uuid and (${but}::uuid is null or attempt <> ${but}::uuid)
-          limit ${chunksAtATime})`.execute(db)
-    if (numAffectedRows < chunksAtATime) return
-  }
 }

@@ -1,3 +1,5 @@
+import { userInfo } from 'node:os'
+
 import { afterEach, expect, test } from 'vitest'
 
 import { openReportingShop, type ReportingShop } from '../support/reporting-shop.ts'
@@ -6,12 +8,17 @@ import { connectionString, startOrderwheel } from '../support/start-process.ts'
 let shop: ReportingShop
 afterEach(() => shop.close())
 
-async function list(...options: string[]): Promise<string> {
-  const command = startOrderwheel(['reports', ...options], {
+async function say(...words: string[]): Promise<[code: unknown, output: string]> {
+  const command = startOrderwheel(['reports', ...words], {
     DATABASE_URL: connectionString(shop.connection),
   })
-  expect(await command.ended, command.output()).toBe(0)
-  return command.output()
+  return [await command.ended, command.output()]
+}
+
+async function list(...options: string[]): Promise<string> {
+  const [code, output] = await say(...options)
+  expect(code, output).toBe(0)
+  return output
 }
 
 test('an operator sees which reports there are, and where to look at one that failed', async () => {
@@ -31,4 +38,26 @@ test('an operator sees which reports there are, and where to look at one that fa
     { id: failed, state: 'failed', reason: expect.stringMatching('broken') as string },
     { id: made, state: 'ready', orders: 0 },
   ])
+})
+
+test('an operator deletes a report; twice is fine, what is none is said, and the audit log has it once', async () => {
+  shop = await openReportingShop()
+  const id = await shop.make()
+  expect(await say('delete', id, '--reason', 'asked for by mistake')).toEqual([
+    0,
+    `Report ${id} is deleted.\n`,
+  ])
+  expect(await say('delete', id)).toEqual([0, `Report ${id} was deleted before.\n`])
+  expect(await say('delete', id, '--json')).toEqual([0, expect.stringContaining('"before"')])
+  expect(await say('delete', 'october')).toEqual([
+    1,
+    'There is no report october: orderwheel reports lists them.\n',
+  ])
+  expect((await say('delete'))[0]).toBe(2)
+  expect(await shop.pieces()).toBe(0)
+  expect(JSON.parse(await list('list', '--json'))).toMatchObject([{ id, state: 'deleted' }])
+  const { rows } = await shop.pool.query(
+    `select who, reason from orderwheel.audit_log where action = 'report.deleted'`,
+  )
+  expect(rows).toEqual([{ who: userInfo().username, reason: 'asked for by mistake' }])
 })

@@ -365,6 +365,80 @@ test('a worker that is stopped in the middle of a report gives it back: it costs
   }
 })
 
+test('a report that is deleted while it is made is made no more: its worker ends at once, and nothing of it is left', async () => {
+  shop = await openReportingShop()
+  await shop.storeMany(9_000)
+  const holder = await shop.pool.connect()
+  try {
+    await holder.query(gate)
+    await holder.query('select pg_advisory_lock(4711)')
+    const { id } = (await shop.ask()).json<{ id: string }>()
+    await shop.relay()
+    const worker = shop.startWorker()
+    await eventually(someoneIsAtTheGate)
+    expect(await shop.pieces()).toBe(1)
+    const deleted = shop.remove(id)
+    await holder.query('select pg_advisory_unlock(4711)')
+    expect((await deleted).statusCode).toBe(204)
+    await worker.drained(AbortSignal.timeout(20_000))
+    await worker.stop()
+    expect(await shop.pieces()).toBe(0)
+    expect(await shop.report(id)).toMatchObject({ state: 'deleted', sums: null, madeAt: null })
+    expect(await shop.attempts(id)).toMatchObject([{ outcome: 'delivered' }])
+    expect((await shop.send(`/reports/${id}/file`)).json()).toMatchObject({
+      code: 'report-deleted',
+    })
+    expect((await shop.send(`/messages/${id}`)).json()).toMatchObject({
+      state: 'completed',
+      deliveries: [{ state: 'delivered' }],
+    })
+    await expectNothingLost()
+  } finally {
+    await holder.query('select pg_advisory_unlock_all()')
+    holder.release()
+  }
+})
+
+test('a report that is deleted before anybody began it is not made, even when its period is not over for a minute', async () => {
+  shop = await openReportingShop()
+  await shop.storeOrder('2026-10-05T10:00:00Z')
+  const { id } = (await shop.ask()).json<{ id: string }>()
+  const { rows } = await shop.pool.query<{ now: Date }>('select now()')
+  const early = (await shop.ask({ to: rows[0]?.now.toISOString() ?? '' })).json<{ id: string }>().id
+  for (const one of [id, early]) expect((await shop.remove(one)).statusCode).toBe(204)
+  await shop.workOff()
+  expect(await shop.pieces()).toBe(0)
+  for (const one of [id, early]) {
+    expect(await shop.report(one)).toMatchObject({ state: 'deleted', reason: null })
+    expect(await shop.attempts(one)).toMatchObject([{ outcome: 'delivered' }])
+  }
+  await shop.pool.query(
+    `update orderwheel.reports set requested_at = requested_at - interval '91 days', deleted_at = deleted_at - interval '90 days'`,
+  )
+  await forgetOldReports(shop.db, AbortSignal.timeout(10_000))
+  expect((await shop.send(`/reports/${id}`)).statusCode).toBe(404)
+  await expectNothingLost()
+})
+
+test('a report that failed and was deleted leaves its dead letter; replayed, it ends without a file', async () => {
+  shop = await openReportingShop({ retry: { attempts: 1, delaySeconds: 1, maxDelaySeconds: 1 } })
+  await shop.pool.query(
+    `alter table orderwheel.report_chunks add constraint broken check (number < 0) not valid`,
+  )
+  const id = await shop.make()
+  expect(await shop.report(id)).toMatchObject({ state: 'failed' })
+  expect((await shop.remove(id)).statusCode).toBe(204)
+  expect(await shop.report(id)).toMatchObject({ state: 'deleted' })
+  expect((await shop.send(`/messages/${id}`)).json()).toMatchObject({ state: 'needs-attention' })
+  await shop.pool.query('alter table orderwheel.report_chunks drop constraint broken')
+  const decision = { messageId: id, target: 'reports', decision: 'try-again', who: 'eva' } as const
+  await decideDelivery(shop, { ...decision, reason: 'mended' })
+  await shop.workOff()
+  expect((await shop.send(`/messages/${id}`)).json()).toMatchObject({ state: 'completed' })
+  expect(await shop.pieces()).toBe(0)
+  await expectNothingLost()
+})
+
 async function someoneIsAtTheGate(): Promise<boolean> {
   const { rows } = await shop.pool.query(
     `select from pg_locks

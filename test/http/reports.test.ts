@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 
-import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
 import { createKey } from '#keys/create-key.ts'
@@ -146,21 +145,7 @@ test('a download that is read slowly, or broken off, holds no connection to the 
   shop = await openReportingShop()
   const id = await shop.make()
   // 20 MiB: more than sockets hold.
-  const { rows } = await sql<{ bytes: string }>`
-    with grown as (
-      update orderwheel.reports set bytes = 80 * 262144 where id = ${id} returning id, attempt
-    ), cut as (
-      delete from orderwheel.report_chunks
-    )
-    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
-    select id, attempt, n, decode(repeat('61', 262144), 'hex') from grown, generate_series(1, 79) n
-    returning octet_length(bytes) as bytes`.execute(shop.db)
-  expect(rows).toHaveLength(79)
-  await sql`
-    insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
-    select id, attempt, 0, decode(repeat('61', 262144), 'hex') from orderwheel.reports`.execute(
-    shop.db,
-  )
+  await shop.grow(id, 80)
   const url = await shop.app.listen({ host: '127.0.0.1', port: 0 })
   const request = get(`${url}/reports/${id}/file`, {
     headers: { authorization: `Bearer ${shop.key}` },

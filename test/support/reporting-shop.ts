@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { createLog } from '#base/log.ts'
-import { buildApp } from '#http/build-app.ts'
+import { type AppOptions, buildApp } from '#http/build-app.ts'
 import { createKey } from '#keys/create-key.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import type { Order } from '#messages/order.ts'
@@ -15,7 +15,10 @@ import { openTestShop, testTarget } from './test-shop.ts'
 export type AskFor = { format?: string; from?: string; to?: string; kind?: string }
 
 /** A shop that makes reports as a worker does, with its API and a key that may ask for them. */
-export async function openReportingShop(changes: Partial<Target> = {}) {
+export async function openReportingShop(
+  changes: Partial<Target> = {},
+  api: Partial<AppOptions> = {},
+) {
   const reports: Target = {
     ...createReportsTarget(),
     call: (call) => makeReport({ db: shop.db, keepDays: 7 }, call),
@@ -31,12 +34,13 @@ export async function openReportingShop(changes: Partial<Target> = {}) {
     log: createLog('test', 'silent'),
     outboxChanged: () => {},
     production: false,
+    ...api,
   })
   const scopes = ['reports', 'orders:read'] as const
   const newKey = async (name: string) =>
     (await createKey(shop.db, { name, scopes, ratePerSecond: 10_000, who: 'test' })).key
   const key = await newKey('books')
-  const send = (url: string, more: { method?: 'GET' | 'HEAD'; headers?: object } = {}) =>
+  const send = (url: string, more: { method?: 'GET' | 'HEAD' | 'DELETE'; headers?: object } = {}) =>
     app.inject({
       method: more.method ?? 'GET',
       url,
@@ -65,6 +69,24 @@ export async function openReportingShop(changes: Partial<Target> = {}) {
       const { id } = (await this.ask(wanted)).json<{ id: string }>()
       await this.workOff()
       return id
+    },
+    remove: (id: string, headers: object = {}) =>
+      send(`/reports/${id}`, { method: 'DELETE', headers }),
+    /** How many pieces of files there are. */
+    async pieces() {
+      return (await shop.pool.query('select from orderwheel.report_chunks')).rowCount ?? 0
+    },
+    /** Makes the file of a report so many whole pieces long, of the letter a. */
+    async grow(id: string, pieces: number) {
+      await shop.pool.query(
+        `with grown as (
+           update orderwheel.reports set bytes = $2::int * 262144 where id = $1 returning id, attempt
+         )
+         insert into orderwheel.report_chunks (report_id, attempt, number, bytes)
+         select id, attempt, n, decode(repeat('61', 262144), 'hex') from grown, generate_series(0, $2::int - 1) n
+         on conflict (report_id, attempt, number) do update set bytes = excluded.bytes`,
+        [id, pieces],
+      )
     },
     async workOff() {
       await shop.relay()

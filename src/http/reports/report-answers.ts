@@ -56,6 +56,7 @@ const ReportAnswer = Type.Object(
       format: 'date-time',
       description: 'Until when the file can be downloaded. Null until it is made.',
     }),
+    deletedAt: nullableTime,
     reason: nullableText,
     links,
   },

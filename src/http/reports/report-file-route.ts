@@ -2,10 +2,8 @@ import { Readable } from 'node:stream'
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 
-import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-answers.ts'
-import { uuid } from '#http/fields.ts'
+import type { Db } from '#database/open-database.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 import type { ReportFormat } from '#messages/report-request.ts'
 import { readFile } from '#reports/read-file.ts'
@@ -13,6 +11,7 @@ import { type Report, readReport } from '#reports/read-report.ts'
 
 import { readRange } from './read-range.ts'
 import type { ReportRoutes } from './report-routes.ts'
+import { fileSchema } from './report-schemas.ts'
 
 /** GET /reports/{id}/file, and HEAD. */
 export function addReportFileRoute(
@@ -24,19 +23,20 @@ export function addReportFileRoute(
     url: '/reports/:id/file',
     onRequest: requires('reports'),
     config: { notFound: 'report-not-found' },
-    schema,
+    schema: fileSchema,
     async handler(request, reply) {
-      const report = await readReport(db, request.params.id)
-      const { digest, attempt, bytes } = fileOf(report)
-      const etag = `"${digest}"`
-      void reply.headers({ etag, 'accept-ranges': 'bytes', 'cache-control': 'private, no-cache' })
-      if (isHad(request, etag)) return reply.code(304).send()
+      const { id } = request.params
+      const file = fileOf(await readReport(db, id))
+      const { attempt, bytes } = file
+      const { etag } = cachingOf(file)
+      if (isHad(request, etag)) return reply.headers(cachingOf(file)).code(304).send()
       const range = rangeOf(request, { etag, bytes })
-      describe(reply, fileOf(report), range)
       // A stream, whose length is the header's.
-      if (request.method === 'HEAD') return reply.send(Readable.from([]))
+      if (request.method === 'HEAD') return describe(reply, file, range).send(Readable.from([]))
+      const pieces = await readFile(db, { id, attempt, ...range })
+      if (!pieces) return refuseGone(db, id)
       endWhenStalled(reply)
-      return reply.send(Readable.from(readFile(db, { id: request.params.id, attempt }, range)))
+      return describe(reply, file, range).send(Readable.from(pieces))
     },
   })
 }
@@ -56,6 +56,10 @@ function fileOf(report: Report | undefined): File {
       throw new HttpProblem('report-expired', {
         detail: `It could be downloaded until ${report.expiresAt?.toISOString()}. Ask for another one.`,
       })
+    case 'deleted':
+      throw new HttpProblem('report-deleted', {
+        detail: `It was deleted at ${report.deletedAt?.toISOString()}. Ask for another one.`,
+      })
     case 'waiting':
     case 'making':
       throw notReady('It is being made.', 2)
@@ -73,6 +77,12 @@ function fileOf(report: Report | undefined): File {
 
 function notReady(detail: string, seconds: number): HttpProblem {
   return new HttpProblem('report-not-ready', { detail }, { 'retry-after': String(seconds) })
+}
+
+/** Its pieces went since it was looked up: what it is by now says why. */
+async function refuseGone(db: Db, id: string): Promise<never> {
+  fileOf(await readReport(db, id))
+  throw new Error(`report ${id} lacks a piece of its file`)
 }
 
 /** `"a", W/"b"` or `*`: RFC 9110, 13.1.2. */
@@ -102,9 +112,10 @@ function rangeOf(
   return { ...range, isPart: true }
 }
 
-function describe(reply: FastifyReply, file: File, { first, last, isPart }: Range): void {
+function describe(reply: FastifyReply, file: File, { first, last, isPart }: Range): FastifyReply {
   const { format, from, to, bytes } = file
   void reply
+    .headers(cachingOf(file))
     .type(mediaTypes[format])
     .header(
       'content-disposition',
@@ -112,6 +123,15 @@ function describe(reply: FastifyReply, file: File, { first, last, isPart }: Rang
     )
     .header('content-length', String(last + 1 - first))
   if (isPart) void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`)
+  return reply
+}
+
+function cachingOf({ digest }: File) {
+  return {
+    etag: `"${digest}"`,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, no-cache',
+  }
 }
 
 const mediaTypes: Record<ReportFormat, string> = {
@@ -128,52 +148,4 @@ const stalledMs = 60_000
 
 function endWhenStalled({ raw }: FastifyReply): void {
   raw.setTimeout(stalledMs, () => raw.destroy())
-}
-
-const entityTag = { type: 'string', description: 'For If-None-Match and If-Range; of its bytes.' }
-
-const fileHeaders = {
-  ...rateLimitHeaders,
-  ETag: entityTag,
-  'Accept-Ranges': { type: 'string', description: '`bytes`.' },
-  'Content-Disposition': { type: 'string', description: 'With the name of the file.' },
-}
-
-const fileContent = {
-  'text/csv': { schema: { type: 'string', contentMediaType: 'text/csv' } },
-  'application/pdf': {
-    schema: { type: 'string', contentMediaType: 'application/pdf', format: 'binary' },
-  },
-}
-
-const schema = {
-  tags: ['reports'],
-  security: [{ apiKey: [] }],
-  operationId: 'getReportFile',
-  summary: 'Download a report',
-  description:
-    'Until it is there, 404 `report-not-ready` with `Retry-After`. A download that broke off goes on with `Range`.',
-  params: Type.Object({ id: uuid }),
-  response: {
-    200: { description: 'The file.', headers: fileHeaders, content: fileContent },
-    206: {
-      description: 'The part that Range asks for.',
-      headers: {
-        ...fileHeaders,
-        'Content-Range': { type: 'string', description: 'Which part of how much.' },
-      },
-      content: fileContent,
-    },
-    304: {
-      description: 'The one with an ETag of If-None-Match is still the one.',
-      headers: { ...rateLimitHeaders, ETag: entityTag },
-    },
-    ...problemAnswers(
-      ...usualProblems,
-      'report-not-found',
-      'report-not-ready',
-      'report-expired',
-      'range-not-satisfiable',
-    ),
-  },
 }

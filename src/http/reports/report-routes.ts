@@ -1,14 +1,10 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 
 import type { Db } from '#database/open-database.ts'
 import { answerOnce } from '#http/answer-once.ts'
 import type { createAuthenticator } from '#http/authenticate.ts'
-import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-answers.ts'
-import { moment, uuid } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
-import { type ReportFormat, reportFormats } from '#messages/report-request.ts'
 import {
   askForReport,
   mostInPdf,
@@ -16,10 +12,12 @@ import {
   mostWaiting,
   type AskedReport,
 } from '#reports/ask-for-report.ts'
+import { deleteReport } from '#reports/delete-report.ts'
 import { readReport } from '#reports/read-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
 
 import { linksOf, reportAnswer } from './report-answers.ts'
+import { deleteSchema, getSchema, postSchema } from './report-schemas.ts'
 
 export type ReportRoutes = {
   db: Db
@@ -28,7 +26,7 @@ export type ReportRoutes = {
   outboxChanged: () => void
 }
 
-/** POST /reports, GET /reports/{id}. */
+/** POST /reports, GET /reports/{id}, DELETE /reports/{id}. */
 export function addReportRoutes(
   app: FastifyInstance,
   { db, requires, outboxChanged }: ReportRoutes,
@@ -69,6 +67,20 @@ export function addReportRoutes(
       return reportAnswer(report)
     },
   })
+
+  routes.route({
+    method: 'DELETE',
+    url: '/reports/:id',
+    onRequest: requires('reports'),
+    config: { notFound: 'report-not-found', bodyOptional: true },
+    schema: deleteSchema,
+    async handler({ params, apiKey }, reply) {
+      const who = apiKey?.name ?? ''
+      const deleted = await deleteReport(db, { id: params.id, who, reason: null })
+      if (deleted === undefined) throw new HttpProblem('report-not-found')
+      return reply.code(204).send()
+    },
+  })
 }
 
 const dayMs = 86_400_000
@@ -106,7 +118,7 @@ function admitted(asked: AskedReport): AskedReport & { kind: 'asked' } {
       throw new HttpProblem(
         'too-many-reports',
         {
-          detail: `The files of this key's reports take ${mostKeptBytes / 1_073_741_824} GiB or more. Ask again when some have expired.`,
+          detail: `The files of this key's reports take ${mostKeptBytes / 1_073_741_824} GiB or more. Delete some, or ask again when some have expired.`,
         },
         { 'retry-after': '3600' },
       )
@@ -117,65 +129,4 @@ function admitted(asked: AskedReport): AskedReport & { kind: 'asked' } {
 
 function invalid(pointer: string, detail: string): HttpProblem {
   return new HttpProblem('invalid-report', { errors: [{ pointer, detail }] })
-}
-
-const described = { tags: ['reports'], security: [{ apiKey: [] }] }
-
-const postSchema = {
-  ...described,
-  operationId: 'askForReport',
-  summary: 'Ask for a report of the orders of a period',
-  description: `Answers as soon as the request is on disk; a worker makes the file. Orders that were received at \`from\` or later and before \`to\`, at most ${longestPeriodDays} days; a PDF takes ${mostInPdf} orders. The file is not made before a minute has passed since \`to\`. A key may wait for ${mostWaiting} reports, and keep 1 GiB of files. No personal data. With an \`Idempotency-Key\`, which is kept for 7 days, repeating the request asks for nothing more.`,
-  body: Type.Object(
-    {
-      kind: Type.Literal('orders'),
-      format: Type.Unsafe<ReportFormat>({ type: 'string', enum: [...reportFormats] }),
-      from: { ...moment, examples: ['2026-10-01T00:00:00Z'] },
-      to: { ...moment, examples: ['2026-11-01T00:00:00Z'] },
-    },
-    { additionalProperties: false },
-  ),
-  response: {
-    202: {
-      description: 'It is on disk, and will be made.',
-      headers: {
-        ...rateLimitHeaders,
-        Location: { type: 'string', description: 'Where the report is.' },
-        'Idempotent-Replayed': {
-          type: 'string',
-          description: '`true`: the answer of the first request with this key.',
-        },
-      },
-      content: { 'application/json': { schema: { $ref: 'AskedReport#' } } },
-    },
-    ...problemAnswers(
-      ...usualProblems,
-      'invalid-json',
-      'idempotency-key-invalid',
-      'idempotency-key-reused',
-      'request-in-progress',
-      'request-timeout',
-      'body-too-large',
-      'unsupported-media-type',
-      'invalid-report',
-      'too-many-reports',
-    ),
-  },
-}
-
-const getSchema = {
-  ...described,
-  operationId: 'getReport',
-  summary: 'See whether a report is ready',
-  description:
-    '`waiting`, `making` (`orders` says how far it is), `retrying`, `ready`, `failed` (a person decides) or `expired`.',
-  params: Type.Object({ id: uuid }),
-  response: {
-    200: {
-      description: 'The report.',
-      headers: rateLimitHeaders,
-      content: { 'application/json': { schema: { $ref: 'Report#' } } },
-    },
-    ...problemAnswers(...usualProblems, 'report-not-found'),
-  },
 }

@@ -1,13 +1,12 @@
 import { printableJson } from '#base/printable.ts'
+import { defineCommand } from '#cli/command.ts'
+import { formatTable } from '#cli/format-table.ts'
+import { formatTime } from '#cli/format-time.ts'
+import { withDatabase } from '#cli/with-database.ts'
 import { type Report, readReports } from '#reports/read-report.ts'
 
-import { defineCommand } from './command.ts'
-import { formatTable } from './format-table.ts'
-import { formatTime } from './format-time.ts'
-import { withDatabase } from './with-database.ts'
-
-export const reports = defineCommand({
-  name: 'reports',
+export const listReports = defineCommand({
+  name: 'reports list',
   summary: 'The last 50 reports: who asked, how far they are, when they expire',
   usage: '[--json]',
   options: { json: { type: 'boolean', summary: 'For programs' } },
