@@ -35,7 +35,7 @@ export type Config = {
   /** Kinds of message that the file declares, and the one that asks for a report. */
   kinds: OwnKinds
   retention: ReturnType<typeof fillRetention>
-  /** From when on no further orders and messages are taken. */
+  /** From when on no further orders, messages and reports are taken. */
   intake: IntakeLimits
   /** Where alerts are told; null: nowhere. */
   alerts: { url: string } | null

@@ -67,7 +67,7 @@ async function findFull({ db, intake }: Patient): Promise<Finding[]> {
       kind: 'intake-full',
       severity: 'error',
       what: `${many} wait to be relayed${oldest}: ${isLong ? 'more' : 'longer'} than "intake" of the configuration lets them.`,
-      why: 'POST /orders and POST /messages answer 429 until nine tenths of that are left.',
+      why: 'POST /orders, POST /messages and POST /reports answer 429 until nine tenths of that are left.',
       fix: 'See whether the outbox moves (outbox-not-moving). If it does, it is over by itself; another relay makes it faster: orderwheel relay',
     },
   ]

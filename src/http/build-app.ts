@@ -69,7 +69,7 @@ export type AppOptions = {
   routes?: Routes
   /** Of the configuration: kinds of message that it declares. Default none. */
   kinds?: OwnKinds
-  /** Of the configuration: from when on no further orders and messages are taken. */
+  /** Of the configuration: from when on no further orders, messages and reports are taken. */
   intake?: IntakeLimits
   /** Charges orders that come with a token. Null: such orders are refused. */
   payment?: PaymentGateway | null
@@ -140,7 +140,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addReceiptRoutes(app, { db, requires, targets, routes })
   addOpsAuditRoutes(app, { db, requires })
   addMessageRoutes(app, { db, requires, kinds, gate, outboxChanged })
-  addReportRoutes(app, { db, requires, outboxChanged })
+  addReportRoutes(app, { db, requires, gate, outboxChanged })
   addReportFileRoute(app, { db, requires })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })

@@ -1,4 +1,4 @@
-/** From when on the api takes no further orders and messages, until nine tenths are left. */
+/** From when on the api takes no further orders, messages and reports, until nine tenths are left. */
 export type IntakeLimits = {
   /** Messages in the outbox. */
   maxWaiting: number

@@ -10,6 +10,7 @@ import { createKey } from '#keys/create-key.ts'
 import { exampleOrder } from '#messages/example-order.ts'
 import type { IntakeLimits } from '#messages/intake-limits.ts'
 import { createOwnKind } from '#messages/own-kinds.ts'
+import { reportRequested, reportRequestKind } from '#messages/report-request.ts'
 
 import { findOnly } from '../support/diagnose.ts'
 import { eventually } from '../support/eventually.ts'
@@ -26,7 +27,7 @@ const kinds = new Map([['stock.changed', createOwnKind({ type: 'object' })]])
 
 beforeEach(async () => {
   shop = await openTestShop([testTarget('erp')])
-  shop.relayOptions.kinds = kinds
+  shop.relayOptions.kinds = new Map([...kinds, [reportRequested, reportRequestKind()]])
 })
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
@@ -47,7 +48,7 @@ async function startApi(intake: Partial<IntakeLimits>) {
   })
   closing.push(() => app.close())
   const name = `shop ${randomUUID()}`
-  const scopes = ['orders:write', 'orders:read', 'messages:write'] as const
+  const scopes = ['orders:write', 'orders:read', 'messages:write', 'reports'] as const
   const { key } = await createKey(shop.db, { name, scopes, who: 'test', ratePerSecond: 1_000_000 })
 
   async function send(url: string, payload: object, idempotencyKey: string) {
@@ -64,8 +65,16 @@ async function startApi(intake: Partial<IntakeLimits>) {
       send('/orders', exampleOrder(externalId), idempotencyKey),
     message: (idempotencyKey: string = randomUUID()) =>
       send('/messages', { kind: 'stock.changed', payload: {} }, idempotencyKey),
+    report: (idempotencyKey: string = randomUUID()) => send('/reports', october, idempotencyKey),
     metrics: async () => (await app.inject('/metrics')).body,
   }
+}
+
+const october = {
+  kind: 'orders',
+  format: 'csv',
+  from: '2026-10-01T00:00:00Z',
+  to: '2026-11-01T00:00:00Z',
 }
 
 type Api = Awaited<ReturnType<typeof startApi>>
@@ -84,6 +93,8 @@ test('past the limit new orders are answered 429, known ones as ever, and all ar
   expect(await api.order('WEB-1')).toMatchObject({ status: 202 })
   const kept = await api.message('M-1')
   expect(kept.status).toBe(202)
+  const report = await api.report('R-1')
+  expect(report.status).toBe(202)
   await placeMany(shop.db, 60)
   await untilRefused(api)
 
@@ -102,6 +113,8 @@ test('past the limit new orders are answered 429, known ones as ever, and all ar
   expect(await api.order('WEB-1', 'another')).toMatchObject({ body: { code: 'order-exists' } })
   expect(await api.message()).toMatchObject({ status: 429, body: { code: 'intake-overloaded' } })
   expect(await api.message('M-1')).toMatchObject({ status: 202, body: kept.body })
+  expect(await api.report()).toMatchObject({ status: 429, body: { code: 'intake-overloaded' } })
+  expect(await api.report('R-1')).toMatchObject({ status: 202, body: report.body })
   expect(api.refusals()).toBe(1)
   expect(await api.metrics()).toMatch(/^orderwheel_intake_closed 1$/m)
   expect(await api.metrics()).toMatch(/^orderwheel_intake_refused_total \d\d+$/m)
@@ -113,6 +126,7 @@ test('past the limit new orders are answered 429, known ones as ever, and all ar
   await shop.relay()
   await untilTaken(api)
   expect(await api.message()).toMatchObject({ status: 202 })
+  expect(await api.report()).toMatchObject({ status: 202 })
   expect(api.said('orders are taken again')).toBe(true)
   await eventually(async () => /^orderwheel_intake_closed 0$/m.test(await api.metrics()))
   await shop.relay()

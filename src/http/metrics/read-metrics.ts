@@ -101,7 +101,7 @@ export async function readMetrics(
     },
     gauge(
       'intake_closed',
-      '1: this process takes no further orders and messages, because too many messages wait to be relayed.',
+      '1: this process takes no further orders, messages and reports, because too many messages wait to be relayed.',
       one(Number(intake().isClosed)),
     ),
     {

@@ -5,7 +5,7 @@ import type { IntakeLimits } from '#messages/intake-limits.ts'
 import { resumesAt } from '#messages/intake-limits.ts'
 import { type Backlog, isOver, readBacklog } from '#outbox/read-backlog.ts'
 
-/** Keeps further orders and messages out while more wait to be relayed than the limit. */
+/** Keeps further orders, messages and reports out while more wait to be relayed than the limit. */
 export type IntakeGate = {
   /** Costs nothing: of what was read a moment ago. */
   isClosed: () => boolean

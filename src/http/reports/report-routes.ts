@@ -5,6 +5,7 @@ import type { Db } from '#database/open-database.ts'
 import { answerOnce } from '#http/answer-once.ts'
 import type { createAuthenticator } from '#http/authenticate.ts'
 import { HttpProblem } from '#http/http-problem.ts'
+import type { IntakeGate } from '#http/orders/intake-gate.ts'
 import {
   askForReport,
   mostInPdf,
@@ -22,6 +23,7 @@ import { deleteSchema, getSchema, postSchema } from './report-schemas.ts'
 export type ReportRoutes = {
   db: Db
   requires: ReturnType<typeof createAuthenticator>
+  gate: IntakeGate
   /** Called after each commit that wrote a message; must not throw. */
   outboxChanged: () => void
 }
@@ -29,7 +31,7 @@ export type ReportRoutes = {
 /** POST /reports, GET /reports/{id}, DELETE /reports/{id}. */
 export function addReportRoutes(
   app: FastifyInstance,
-  { db, requires, outboxChanged }: ReportRoutes,
+  { db, requires, gate, outboxChanged }: ReportRoutes,
 ): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
@@ -44,6 +46,7 @@ export function addReportRoutes(
       const { from, to } = readPeriod(request.body)
       const { id: keyId = '', name = '' } = request.apiKey ?? {}
       const { body, isNew } = await answerOnce(db, { request, reply }, async (tx) => {
+        if (gate.isClosed()) throw gate.refuse()
         const asked = await askForReport(tx, { format, from, to }, { id: keyId, name })
         const { id, requestedAt } = admitted(asked)
         const state = 'waiting'

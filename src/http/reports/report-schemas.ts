@@ -46,6 +46,7 @@ export const postSchema = {
       'unsupported-media-type',
       'invalid-report',
       'too-many-reports',
+      'intake-overloaded',
     ),
   },
 }
