@@ -51,6 +51,7 @@ export const problemCodes = [
   'database-unavailable',
   'too-many-unknown-keys',
   'too-many-listeners',
+  'too-many-downloads',
   'not-ready',
   'shutting-down',
 ] as const

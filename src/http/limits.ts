@@ -10,6 +10,8 @@ export type HttpLimits = StreamLimits & {
   slowCheckSeconds: number
   /** How long closing waits for requests under way. */
   closeTimeoutSeconds: number
+  /** Files of reports that one api process sends at a time: a connection and some 1 MB each (measured). */
+  maxDownloads: number
 }
 
 /** Of server-sent events. */
@@ -34,6 +36,7 @@ export const httpLimits: HttpLimits = {
   slowCheckSeconds: 1,
   // Platforms kill a process 15 s after they ask it to stop.
   closeTimeoutSeconds: 8,
+  maxDownloads: 20,
   maxListeners: 5_000,
   maxBuyers: 4_000,
   maxListenersPerOrder: 50,

@@ -51,6 +51,7 @@ export const problems = {
   'database-unavailable': [503, 'The database cannot be reached'],
   'too-many-unknown-keys': [503, 'The API key cannot be looked up now'],
   'too-many-listeners': [503, 'This process takes no more listeners'],
+  'too-many-downloads': [503, 'This process sends as many files as it can'],
   'not-ready': [503, 'This process is not ready'],
   'shutting-down': [503, 'This process is shutting down'],
 } as const satisfies Record<string, readonly [status: number, title: string]>

@@ -12,6 +12,9 @@ export type FilePart = {
   last: number
 }
 
+/** Runs the reading of a piece when its turn has come. */
+type InTurn = (read: () => Promise<Buffer | undefined>) => Promise<Buffer | undefined>
+
 /**
  * Bytes of a report's file, piece by piece as they are asked for: nothing is held between two, however slow who reads them is.
  * Throws when the report goes meanwhile. Undefined: it is gone already.
@@ -19,8 +22,9 @@ export type FilePart = {
 export async function readFile(
   db: Db,
   part: FilePart,
+  inTurn: InTurn = (read) => read(),
 ): Promise<AsyncGenerator<Buffer> | undefined> {
-  const read = (number: number) => readPiece(db, part, number)
+  const read = (number: number) => inTurn(() => readPiece(db, part, number))
   const piece = await read(Math.floor(part.first / chunkBytes))
   return piece && readOn(part, piece, read)
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -9,6 +9,7 @@ import type { ReportFormat } from '#messages/report-request.ts'
 import { readFile } from '#reports/read-file.ts'
 import { type Report, readReport } from '#reports/read-report.ts'
 
+import type { Downloads } from './downloads.ts'
 import { readRange } from './read-range.ts'
 import type { ReportRoutes } from './report-routes.ts'
 import { fileSchema } from './report-schemas.ts'
@@ -16,7 +17,7 @@ import { fileSchema } from './report-schemas.ts'
 /** GET /reports/{id}/file, and HEAD. */
 export function addReportFileRoute(
   app: FastifyInstance,
-  { db, requires }: Pick<ReportRoutes, 'db' | 'requires'>,
+  { db, requires, downloads }: Pick<ReportRoutes, 'db' | 'requires'> & { downloads: Downloads },
 ): void {
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
@@ -33,7 +34,8 @@ export function addReportFileRoute(
       const range = rangeOf(request, { etag, bytes })
       // A stream, whose length is the header's.
       if (request.method === 'HEAD') return describe(reply, file, range).send(Readable.from([]))
-      const pieces = await readFile(db, { id, attempt, ...range })
+      finished(reply.raw, downloads.takePlace())
+      const pieces = await readFile(db, { id, attempt, ...range }, downloads.inTurn)
       if (!pieces) return refuseGone(db, id)
       endWhenStalled(reply)
       return describe(reply, file, range).send(Readable.from(pieces))

@@ -124,6 +124,7 @@ export const fileSchema = {
       'report-not-ready',
       'report-deleted',
       'report-expired',
+      'too-many-downloads',
       'range-not-satisfiable',
     ),
   },
