@@ -72,7 +72,7 @@ test('an order says that it was cancelled, and what became of its money, when th
   await shop.skipCapture(voided)
   for (const id of [refunded, voided]) await shop.cancel(id, 4)
   const ids = [completed, refunded, voided, captured]
-  const before = await Promise.all(ids.map(shop.look))
+  const before = await Promise.all(ids.map((id) => shop.look(id)))
   expect(before).toEqual([
     ['completed', 'captured'],
     ['cancelled', 'refunded'],
@@ -83,7 +83,7 @@ test('an order says that it was cancelled, and what became of its money, when th
   expect((await dropMonths(db, 3)).at(-1)).toMatchObject({ kind: 'dropped' })
 
   expect((await readOrder(db, { id: refunded }))?.messages).toEqual([])
-  expect(await Promise.all(ids.map(shop.look))).toEqual(before)
+  expect(await Promise.all(ids.map((id) => shop.look(id)))).toEqual(before)
   const summaries = await summarizeOrders(db, ids)
   expect(Object.fromEntries(summaries.map(({ id, state }) => [id, state]))).toEqual({
     [completed]: 'completed',
