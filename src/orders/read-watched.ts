@@ -1,5 +1,3 @@
-import { hash } from 'node:crypto'
-
 import { sql } from 'kysely'
 
 import { sinceOrders } from '#database/id-bounds.ts'
@@ -137,15 +135,10 @@ type RowOf<Order extends WatchedOrder> = Omit<Order, 'messages' | 'deliveries'> 
 function withKeys(row: RowOf<WatchedOrder>): WatchedOrder {
   return {
     ...row,
-    messages: row.messages.map((message) => ({ ...message, key: keyOf(message.id) })),
+    messages: row.messages.map((message) => ({ ...message, key: message.id })),
     deliveries: row.deliveries.map((delivery) => ({
       ...delivery,
-      key: keyOf(`${delivery.messageId}:${delivery.target}`),
+      key: `${delivery.messageId}:${delivery.target}`,
     })),
   }
-}
-
-// 36 bits tell the few deliveries of one order apart, and keep the text of a progress short.
-function keyOf(name: string): string {
-  return hash('sha256', name, 'base64url').slice(0, 6)
 }

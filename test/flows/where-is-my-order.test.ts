@@ -90,6 +90,7 @@ test('what was missed is told exactly, from any event on, by any process', async
   await whole.ended
   const events = whole.events.slice(0, -1)
   expect(events.length).toBeGreaterThan(6)
+  expect(Math.max(...events.map(({ id = '' }) => id.length))).toBeLessThan(30)
   for (const [index, { id = '' }] of events.entries()) {
     const rest = await listen(orderId, { from: id, url: index % 2 ? url : api.url })
     await rest.ended

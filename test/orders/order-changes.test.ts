@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 
 import { orderChanges } from '#orders/order-changes.ts'
 import type { WatchedDelivery, WatchedOrder } from '#orders/read-watched.ts'
-import { nothingTold, readProgress, writeProgress } from '#orders/told-progress.ts'
+import {
+  nothingTold,
+  progressWriter,
+  readProgress,
+  type ToldProgress,
+} from '#orders/told-progress.ts'
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 23, 10, 0, second)).toISOString()
 
@@ -52,6 +57,11 @@ function order(deliveries: WatchedDelivery[]): WatchedOrder {
   }
 }
 
+/** A listener that was told so much of an order as it was, and comes back, somewhere else, to how it is now. */
+function resume(before: WatchedOrder, told: ToldProgress, now: WatchedOrder): ToldProgress {
+  return readProgress(progressWriter(before)(told), now)
+}
+
 test('what becomes known late is told late, and nothing is told twice', () => {
   const crm = { state: 'delivered', startedAt: at(9), settledAt: at(9) } as const
   const before = order([
@@ -70,7 +80,7 @@ test('what becomes known late is told late, and nothing is told twice', () => {
     }),
     delivery('crm', { ...crm, attempts: [attempt(1, 9, 'delivered')] }),
   ])
-  const resumed = readProgress(writeProgress(told))
+  const resumed = resume(before, told, after)
   expect([...orderChanges(after, resumed)]).toMatchObject([
     { target: 'erp', state: 'retrying', attempt: 1 },
     { target: 'erp', state: 'delivered', attempt: 2 },
@@ -125,15 +135,14 @@ test('an order that is paid here waits for its payment first, and ends there whe
     [...orderChanges(watched, told)].flatMap(({ event, state }) => (event === 'order' ? state : []))
   const told = nothingTold()
   const pending = { state: 'pending', settledAt: null } as const
-  expect(statesOf({ ...order([]), messages: [], payment: pending }, told)).toEqual([
-    'awaiting-payment',
-  ])
+  const unpaid = { ...order([]), messages: [], payment: pending }
+  expect(statesOf(unpaid, told)).toEqual(['awaiting-payment'])
   const payment = { state: 'captured', settledAt: at(1) } as const
   const paid = { ...order([delivery('erp')]), payment }
-  expect(statesOf(paid, readProgress(writeProgress(told)))).toEqual(['received', 'processing'])
+  expect(statesOf(paid, resume(unpaid, told, paid))).toEqual(['received', 'processing'])
   const all = nothingTold()
   statesOf(paid, all)
-  expect(statesOf(paid, readProgress(writeProgress(all)))).toEqual([])
+  expect(statesOf(paid, resume(paid, all, paid))).toEqual([])
   const declined = {
     ...order([]),
     messages: [],
@@ -142,20 +151,80 @@ test('an order that is paid here waits for its payment first, and ends there whe
   expect(statesOf(declined)).toEqual(['awaiting-payment', 'payment-declined'])
 })
 
+/** So many deliveries, as it goes: most at the first attempt, some at a later one, one not at all. */
+function busyOrder(count: number): WatchedOrder {
+  const deliveries = Array.from({ length: count }, (_, n) => {
+    const tries = n % 5 === 3 ? 3 : 1
+    const attempts = Array.from({ length: tries }, (_tried, k) =>
+      attempt(k + 1, 2 + k, k + 1 === tries ? 'delivered' : 'try-again'),
+    )
+    const done = { state: 'delivered', settledAt: at(9), attempts } as const
+    return delivery(`t${n}`, n === 7 ? { state: 'cancelled', settledAt: at(4) } : done)
+  })
+  return order(deliveries)
+}
+
+test('an event has a short id, by which any process goes on exactly behind it, however many deliveries there are', () => {
+  for (const [count, longest] of [
+    [15, 40],
+    [400, 600],
+  ] as const) {
+    const busy = busyOrder(count)
+    const write = progressWriter(busy)
+    const told = nothingTold()
+    const events = [...orderChanges(busy, told)].map((change) => ({ change, id: '' }))
+    const again = nothingTold()
+    let number = 0
+    for (const change of orderChanges(busy, again)) {
+      events[number] = { change, id: write(again) }
+      number += 1
+    }
+    expect(Math.max(...events.map(({ id }) => id.length))).toBeLessThan(longest)
+    for (const [index, { id }] of events.entries()) {
+      if (count > 15 && index % 50 > 0) continue
+      const rest = [...orderChanges(busy, readProgress(id, busy))]
+      expect(rest).toEqual(events.slice(index + 1).map(({ change }) => change))
+    }
+  }
+})
+
+test('what came behind is told, and what came in between has all of it told again', () => {
+  const before = order([delivery('erp'), delivery('mail')])
+  const told = nothingTold()
+  expect([...orderChanges(before, told)]).toHaveLength(4)
+  const behind = order([...before.deliveries, delivery('crm')])
+  expect([...orderChanges(behind, resume(before, told, behind))]).toMatchObject([{ target: 'crm' }])
+  const between = order([delivery('crm'), ...before.deliveries])
+  expect(resume(before, told, between)).toEqual(nothingTold())
+  // Its history was dropped.
+  expect(resume(before, told, { ...before, deliveries: [] })).toEqual(nothingTold())
+})
+
 test('what is no progress of ours, or too long for a header, tells from the beginning', () => {
+  const busy = busyOrder(15)
+  const told = nothingTold()
+  expect([...orderChanges(busy, told)].length).toBeGreaterThan(15)
+  const good = progressWriter(busy)(told)
+  expect(readProgress(good, busy)).toEqual({ ...told, payment: undefined })
   for (const text of [
     '',
     'x',
     '9.',
     '1.abc',
-    '1.abcdefZ1',
-    `1.${'abcdefd1.'.repeat(1_000)}`,
+    '9...abcdef',
+    '1.M.d.abcdef',
     '1.\u0000',
+    `${good} `,
+    good.slice(1),
+    good.replace('.M.', '.MM.'),
+    good.replace('.d', '.dd'),
+    `1.M.${'d'.repeat(100_000)}.abcdef`,
+    `1.M.${'d1'.repeat(450)}.abcdef`,
+    `1.M.d${'9'.repeat(900)}.abcdef`,
   ])
-    expect(readProgress(text)).toEqual(nothingTold())
-  const many = nothingTold()
-  many.state = 'processing'
-  for (let n = 0; n < 1_000; n += 1)
-    many.deliveries.set(String(n).padStart(6, '0'), { state: 'delivered', attempts: 1 })
-  expect(writeProgress(many)).toBe('')
+    expect(readProgress(text, busy)).toEqual(nothingTold())
+  const many = busyOrder(1_500)
+  const all = nothingTold()
+  expect([...orderChanges(many, all)].length).toBeGreaterThan(1_500)
+  expect(progressWriter(many)(all)).toBe('')
 })

@@ -7,7 +7,7 @@ import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-
 import { uuid } from '#http/fields.ts'
 import { isOver, orderChanges } from '#orders/order-changes.ts'
 import type { WatchedOrder } from '#orders/read-watched.ts'
-import { readProgress, type ToldProgress, writeProgress } from '#orders/told-progress.ts'
+import { progressWriter, readProgress, type ToldProgress } from '#orders/told-progress.ts'
 import type { OrderWatch } from '#orders/watch-orders.ts'
 
 import type { SentEvent } from './event-stream.ts'
@@ -39,16 +39,17 @@ export function addOrderEventsRoute(
     async handler(request, reply) {
       const orderId = request.params.id.toLowerCase()
       request.orderId = orderId
-      const told = readProgress(request.headers['last-event-id'] ?? '')
+      const lastEventId = request.headers['last-event-id'] ?? ''
+      let told: ToldProgress | undefined
       await followOrder({
         watch,
         streams,
         reply,
         orderId,
         listener: 'storefront',
-        resumes: told.state !== undefined,
-        eventsOf: (order) => eventsOf(order, told),
-        isOver: (order) => isOver(order, told.state),
+        resumes: lastEventId !== '',
+        eventsOf: (order) => eventsOf(order, (told ??= readProgress(lastEventId, order))),
+        isOver: (order) => isOver(order, told?.state),
       })
       return reply
     },
@@ -56,8 +57,8 @@ export function addOrderEventsRoute(
 }
 
 function* eventsOf(order: WatchedOrder, told: ToldProgress): Generator<SentEvent, void> {
-  for (const { event, ...data } of orderChanges(order, told))
-    yield { event, id: writeProgress(told), data }
+  const write = progressWriter(order)
+  for (const { event, ...data } of orderChanges(order, told)) yield { event, id: write(told), data }
 }
 
 const schema = {
