@@ -32,10 +32,12 @@ export async function* followOrder(
   let id = lastEventId
   let retryMs = 0
   let failures = 0
-  let reachedAt = performance.now()
+  // Not since something was last heard: an order may have nothing to say for hours, and a caller takes its time.
+  let unreachedSince = performance.now()
   for (;;) {
     signal?.throwIfAborted()
-    let failure = new Error('The stream of events ended.')
+    let wasReached = false
+    let failure = new Error('the stream of events ended')
     try {
       const resume: Record<string, string> = id === undefined ? {} : { 'last-event-id': id }
       for await (const sent of listen(connection, {
@@ -44,7 +46,9 @@ export async function* followOrder(
         headers: { ...headers, ...resume },
       })) {
         if (sent.kind === 'over') return
-        failures = 0
+        wasReached = true
+        // Not for a connection that ends before it says anything: those come at longer and longer intervals.
+        if (sent.event) failures = 0
         retryMs = sent.event?.retryMs ?? retryMs
         if (sent.event?.id !== undefined && sent.event.data !== '') {
           id = sent.event.id
@@ -54,18 +58,17 @@ export async function* followOrder(
             id,
           } as OrderEvent
         }
-        // Also after the caller has taken its time.
-        reachedAt = performance.now()
       }
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof ProblemError && !error.mayBeRepeated) throw error
       failure = error instanceof Error ? error : new Error(String(error))
     }
+    if (wasReached) unreachedSince = performance.now()
     failures += 1
     const asked = failure instanceof ProblemError ? failure.retryAfterSeconds : undefined
     const pause = pauseMs(failures, asked ?? retryMs / 1_000)
-    if (performance.now() + pause - reachedAt >= connection.timeoutSeconds * 1_000)
+    if (performance.now() + pause - unreachedSince >= connection.timeoutSeconds * 1_000)
       throw new NoAnswerError(failures, { cause: failure, idempotencyKey: undefined })
     await waitFor(pause, signal)
   }
@@ -75,27 +78,32 @@ type Heard = { kind: 'over' } | { kind: 'heard'; event?: ServerSentEvent }
 
 /** One connection. `over`: the server says that nothing more will happen. */
 async function* listen(
-  { fetch }: Connection,
+  { fetch, attemptTimeoutSeconds }: Connection,
   { url, headers, signal }: FollowRequest,
 ): AsyncGenerator<Heard> {
   const silence = new AbortController()
   const until = signal ? AbortSignal.any([signal, silence.signal]) : silence.signal
-  const heard = <T>(coming: Promise<T>): Promise<T> => {
+  const heard = <T>(coming: Promise<T>, withinMs = longestSilenceMs): Promise<T> => {
     const timer = setTimeout(
-      () => silence.abort(new Error(`Nothing was heard for ${longestSilenceMs / 1_000} s.`)),
-      longestSilenceMs,
+      () => silence.abort(new Error(`nothing was heard for ${withinMs / 1_000} s`)),
+      withinMs,
     )
     return coming.finally(() => clearTimeout(timer))
   }
   try {
     const asked = { headers: { ...headers, accept: 'text/event-stream' }, signal: until }
-    const answer = await heard(fetch(url, { ...asked, redirect: 'manual' }))
+    const answer = await heard(
+      fetch(url, { ...asked, redirect: 'manual' }),
+      attemptTimeoutSeconds * 1_000,
+    )
     if (answer.status === 204) {
       yield { kind: 'over' }
       return
     }
     if (!answer.ok || answer.body === null)
       throw new ProblemError(answer, parse(await heard(answer.text())))
+    if (!answer.headers.get('content-type')?.startsWith('text/event-stream'))
+      throw new Error('what answered is no stream of events')
     yield { kind: 'heard' }
     for await (const event of readEvents(textsOf(answer.body, heard))) {
       if (event.event === 'end') yield { kind: 'over' }

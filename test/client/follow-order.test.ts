@@ -48,6 +48,7 @@ test('an order is followed from its beginning until nothing more will happen', a
   expect(sayings(seen).at(-1)).toBe('order completed')
   const third = seen[2]?.id ?? ''
   expect(await allOf(client.followOrder(id, { lastEventId: third }))).toEqual(seen.slice(3))
+  expect(await allOf(client.followOrder(id, { lastEventId: seen.at(-1)?.id ?? '' }))).toEqual([])
 })
 
 test('a stream that breaks, and breaks again, is gone on with: nothing is missed, nothing comes twice', async () => {
