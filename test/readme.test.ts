@@ -16,37 +16,54 @@ const documents = [
   ...globSync('docs/**/*.md', { cwd: fileURLToPath(root) }),
 ]
 
-test('every file the documentation links to exists', () => {
-  for (const document of documents) {
-    const folder = new URL(document, root)
-    const links = [...text(document).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(
-      ([, link = '']) => link,
-    )
-    expect(links.filter((link) => !existsSync(new URL(link, folder)))).toEqual([])
-  }
+test('every file and heading the documentation links to exists', () => {
+  const wrong = inDocuments(/\]\((?!https?:)([^)#]*)#?([^)]*)\)/g).filter(
+    ({ document, found: [, file = '', heading = ''] }) => {
+      const here = new URL(document, root)
+      const page = file === '' ? here : new URL(file, here)
+      return !existsSync(page) || (heading !== '' && !headingsOf(page).includes(heading))
+    },
+  )
+  expect(wrong.map(sayFound)).toEqual([])
 })
 
 test('every npm script the documentation names exists', () => {
   const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> }
-  for (const document of documents) {
-    const named = [...text(document).matchAll(/npm run ([a-z:-]+)/g)].map(([, name = '']) => name)
-    expect(named.filter((name) => !(name in scripts))).toEqual([])
-  }
+  const wrong = inDocuments(/npm run ([a-z:-]+)/g).filter(
+    ({ found: [, name = ''] }) => !(name in scripts),
+  )
+  expect(wrong.map(sayFound)).toEqual([])
 })
 
 test('every command of the README has a help, and every command is in the README', async () => {
   const help = startOrderwheel(['--help'], {})
   expect(await help.ended).toBe(0)
   const commands = [...help.output().matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name = '']) => name)
-  const named = [...text('README.md').matchAll(/npx orderwheel ([a-z-]+)/g)].map(([, n = '']) => n)
-  expect(named.filter((name) => !commands.includes(name))).toEqual([])
-  const missing = commands.filter((name) => !new RegExp(`\\b${name}\\b`).test(text('README.md')))
-  expect(missing).toEqual([])
+  expect(shownCommands().toSorted()).toEqual(commands.toSorted())
+  // Not `grant … on schema orderwheel to`.
+  const unknown = inDocuments(/(?<!schema )orderwheel ([a-z][a-z-]+)/g).filter(
+    ({ found: [, name = ''] }) => !commands.includes(name),
+  )
+  expect(unknown.map(sayFound)).toEqual([])
   const helps = commands.map((command) => startOrderwheel([command, '--help'], {}))
   for (const [index, one] of helps.entries()) {
     expect(await one.ended, one.output()).toBe(0)
     expect(one.output()).toContain(`Usage: orderwheel ${commands[index]}`)
   }
+})
+
+test('every route the documentation names exists', () => {
+  const { paths } = JSON.parse(text('docs/openapi.json')) as { paths: Record<string, object> }
+  const routes = Object.entries(paths).flatMap(([path, methods]) => {
+    const pattern = path.replaceAll(/\{\w+\}/g, '[^/]+')
+    return Object.keys(methods).map((method) => new RegExp(`^${method}\\s${pattern}$`, 'i'))
+  })
+  // The reference itself, and the simulator's.
+  const others = /^GET \/docs$|^(GET|PUT) \/payment\//
+  const unknown = inDocuments(/\b(GET|POST|PUT|PATCH|DELETE)\s\/[a-z][\w/{}-]*/g).filter(
+    ({ found: [route] }) => !others.test(route) && !routes.some((one) => one.test(route)),
+  )
+  expect(unknown.map(sayFound)).toEqual([])
 })
 
 test('the README’s table of variables is the one the code reads', () => {
@@ -69,3 +86,48 @@ test('the README’s table of variables is the one the code reads', () => {
   expect(written[0]).toEqual(['variable', 'meaning', 'default'])
   expect(written.slice(2)).toEqual(rows)
 })
+
+/** Each place of the documentation that matches. There are some, or what is looked for is written otherwise by now. */
+function inDocuments(pattern: RegExp): { document: string; found: RegExpExecArray }[] {
+  const places = documents.flatMap((document) =>
+    [...text(document).matchAll(pattern)].map((found) => ({ document, found })),
+  )
+  expect(places.length).toBeGreaterThan(5)
+  return places
+}
+
+function sayFound({
+  document,
+  found: [said],
+}: {
+  document: string
+  found: RegExpExecArray
+}): string {
+  return `${document}: ${said}`
+}
+
+/** As GitHub makes links of them. */
+function headingsOf(page: URL): string[] {
+  return [...readFileSync(page, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+/** Of the README's table of commands, and of its list of processes, which says what dev is. */
+function shownCommands(): string[] {
+  const [, table = ''] = /\n## Running it\n(.*?)\n\n[^|\n]/s.exec(text('README.md')) ?? []
+  const cells = [...table.matchAll(/^\| (`.*?) +\|/gm)].map(([, cell = '']) => cell)
+  const shown = cells.flatMap((cell) =>
+    cell
+      // What follows a colon are a command's own commands.
+      .replaceAll(/:[^;]*/g, '')
+      .split('`')
+      .filter((_, n) => n % 2 === 1)
+      .map((code) => code.replace('npx orderwheel ', '').split(' ')[0] ?? ''),
+  )
+  const processes = [...text('README.md').matchAll(/\*\*(dev)\*\*/g)].map(([, name = '']) => name)
+  return [...new Set([...shown, ...processes])]
+}
