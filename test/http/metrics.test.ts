@@ -8,6 +8,7 @@ import { onlyDeployment } from '#base/deployment.ts'
 import { writeExposition } from '#http/metrics/write-exposition.ts'
 import { claimOwnership } from '#owner/write-owner.ts'
 
+import { openTestShop, testTarget } from '../support/test-shop.ts'
 import { verifyShop } from '../support/verify-shop.ts'
 import { newOrder, send, startTestApi, type TestApi } from './test-api.ts'
 
@@ -58,6 +59,57 @@ test('metrics tell of orders, the relay, targets, the last verification and aler
   expect(after.get('orderwheel_verify_age_seconds')).toBeLessThan(60)
   expect(after.get('orderwheel_alerts_open{kind="dead-letters"}')).toBe(1)
   expect(after.get('orderwheel_alerts_open{kind="verify.lost"}')).toBe(1)
+})
+
+test('metrics tell what was shed, who is not called, and what a person has to look at', async () => {
+  const analytics = testTarget('analytics', { droppable: { maxOpen: 2 } })
+  const shop = await openTestShop([testTarget('erp'), analytics])
+  try {
+    const { db, pool } = shop
+    let now = Date.now()
+    api = await startTestApi({ db, pool, now: () => now })
+    const before = await scrape()
+    for (const name of ['payments_unknown', 'relay_refused', 'deliveries_shed_total{target="erp"}'])
+      expect(before.get(`orderwheel_${name}`)).toBe(0)
+    const placed = await Promise.all([1, 2, 3, 4, 5].map(() => shop.placeOrder()))
+    await shop.relay()
+    await shop.addMessage(placed[0]?.orderId ?? '', 'order.plcaed')
+    await shop.relay()
+    await sql`
+      insert into orderwheel.payments (order_id, external_id, provider, mode, token)
+      select id, external_id, 'cards', 'capture', 'tok' from orderwheel.orders limit 3`.execute(db)
+    await sql`update orderwheel.targets set paused_at = now(), paused_by = 'eva', pause_reason = 'x' where name = 'erp'`.execute(
+      db,
+    )
+    await sql`update orderwheel.targets set circuit = 'open', circuit_since = now(), circuit_reason = 'x' where name = 'analytics'`.execute(
+      db,
+    )
+    await sql`
+      insert into orderwheel.dead_letters (message_id, target, order_id, reason, attempts)
+      select message_id, target, order_id, 'x', '[]' from orderwheel.deliveries where target = 'erp' limit 1`.execute(
+      db,
+    )
+    await verifyShop(db)
+    now += 2_001
+    const after = await scrape()
+    const read = (name: string) => after.get(`orderwheel_${name}`)
+    expect(read('deliveries_shed_total{target="analytics"}')).toBe(3)
+    expect(read('deliveries_shed_total{target="erp"}')).toBe(0)
+    expect(read('target_sheds{target="analytics"}')).toBe(1)
+    expect(read('target_sheds{target="erp"}')).toBe(0)
+    expect(read('payments_unknown')).toBe(3)
+    expect(read('relay_refused')).toBe(1)
+    expect(read('target_paused{target="erp"}')).toBe(1)
+    expect(read('target_paused{target="analytics"}')).toBe(0)
+    expect(read('target_circuit_closed{target="erp"}')).toBe(1)
+    expect(read('target_circuit_closed{target="analytics"}')).toBe(0)
+    expect(read('target_dead_letters{target="erp"}')).toBe(1)
+    expect(read('target_oldest_seconds{target="erp"}')).toBeGreaterThan(0)
+    expect(read('target_delivered_last_minute{target="erp"}')).toBe(0)
+    expect(read('verify_stuck')).toBe(1)
+  } finally {
+    await shop.close()
+  }
 })
 
 test('metrics tell whether targets are called from this database', async () => {
