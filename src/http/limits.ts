@@ -10,7 +10,7 @@ export type HttpLimits = StreamLimits & {
   slowCheckSeconds: number
   /** How long closing waits for requests under way. */
   closeTimeoutSeconds: number
-  /** Files of reports that one api process sends at a time: a connection and some 1 MB each (measured). */
+  /** Files of reports that one api process sends at a time: a connection and less than 1 MB each (measured). */
   maxDownloads: number
 }
 
