@@ -96,23 +96,27 @@ test('a bookkeeper asks for the orders of October as CSV, waits, and downloads t
 
 test('a report says nothing of who ordered, before and after they are forgotten', async () => {
   shop = await openReportingShop()
-  await shop.storeOrder('2026-10-05T10:00:00Z')
+  const note = 'Ring twice'
+  await shop.storeOrder('2026-10-05T10:00:00Z', { note })
   const csv = await shop.make()
   const pdf = await shop.make({ format: 'pdf' })
-  const personal = /ada|lovelace|example\.com|hauptstra|10115|49170/i
+  const personal = /ada|lovelace|example\.com|hauptstra|berlin|10115|49170|happy|twice/i
+  const said = JSON.stringify({ ...exampleOrder('WEB-1'), note })
+  for (const word of personal.source.split('|')) expect(said).toMatch(new RegExp(word, 'i'))
   expect((await shop.send(`/reports/${csv}/file`)).payload).not.toMatch(personal)
   const { rawPayload } = await shop.send(`/reports/${pdf}/file`)
   expect(readPdf(rawPayload).text).not.toMatch(personal)
 
   const before = (await shop.send(`/reports/${csv}/file`)).payload
   const person = { email: 'ada@example.com', customerId: null }
-  await forgetPerson(shop.db, {
+  const forgotten = await forgetPerson(shop.db, {
     person,
     who: 'test',
     reason: null,
     evenOpen: true,
     dryRun: false,
   })
+  expect(forgotten.orders).toBe(1)
   expect((await shop.send(`/reports/${await shop.make()}/file`)).payload).toBe(before)
 })
 
