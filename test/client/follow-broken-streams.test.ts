@@ -16,7 +16,10 @@ type Piece = string | Uint8Array | { afterMs: number; text: string }
 /** The pieces of a stream, which ends after them or falls silent; or something else, or nothing. */
 type Answer = { pieces: Piece[]; end: boolean } | Response | 'never'
 
-function follow(answers: Answer[], { timeoutSeconds = 30 } = {}) {
+function follow(
+  answers: Answer[],
+  { timeoutSeconds = 30, signal }: { timeoutSeconds?: number; signal?: AbortSignal } = {},
+) {
   const asked: Asked[] = []
   const fetch: typeof globalThis.fetch = async (_url, init = {}) => {
     const lastEventId = new Headers(init.headers).get('last-event-id')
@@ -29,7 +32,12 @@ function follow(answers: Answer[], { timeoutSeconds = 30 } = {}) {
     return new Response(streamOf(answer, init.signal), { headers })
   }
   const client = createClient({ url: 'http://shop.example', apiKey: 'k', fetch, timeoutSeconds })
-  return { asked, events: client.followOrder('0199ad5e-6c1f-7a68-9a5e-0d5b3c3f1a01') }
+  return {
+    asked,
+    events: client.followOrder('0199ad5e-6c1f-7a68-9a5e-0d5b3c3f1a01', {
+      ...(signal && { signal }),
+    }),
+  }
 }
 
 function streamOf(
@@ -144,6 +152,18 @@ test('who stops following lets the connection go, and the key goes nowhere else'
     break
   }
   expect(asked[0]?.init).toMatchObject({ redirect: 'manual', signal: { aborted: true } })
+})
+
+test('who has had enough is let go at once, without a pause', { timeout: 5_000 }, async () => {
+  const leaving = new AbortController()
+  const first = { pieces: ['retry: 3000\n\n', event(1, { state: 'received' })], end: false }
+  const { asked, events } = follow([first], { signal: leaving.signal })
+  const following = allOf(events)
+  following.catch(() => {})
+  await vi.advanceTimersByTimeAsync(1)
+  leaving.abort(new Error('gone'))
+  await expect(following).rejects.toThrow('gone')
+  expect(asked).toHaveLength(1)
 })
 
 test('the pause that a server asks for is kept', async () => {

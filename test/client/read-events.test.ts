@@ -19,6 +19,11 @@ test.each([
     [{ event: 'message', data: 'x\n\n y' }],
   ],
   [
+    'several lines of data, each with both characters of a line’s end',
+    'id: 1\r\ndata: x\r\ndata: y\r\n\r\n',
+    [{ event: 'message', id: '1', data: 'x\ny' }],
+  ],
+  [
     'comments, and what it does not know',
     ':\n\n: hello\nfoo: bar\ndata: x\n\n',
     [{ event: 'message', data: 'x' }],
