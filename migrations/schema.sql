@@ -336,7 +336,7 @@ end
 $function$;
 comment on function orderwheel.payment_settled() is 'Has follow what follows, in the transaction that writes down what became of a payment.';
 
-CREATE OR REPLACE FUNCTION orderwheel.keep_endings(until timestamp with time zone)
+CREATE OR REPLACE FUNCTION orderwheel.keep_endings(since timestamp with time zone, until timestamp with time zone)
  RETURNS integer
  LANGUAGE plpgsql
 AS $function$
@@ -346,7 +346,7 @@ begin
   with cancelled as (
     select m.order_id, min(m.created_at) as at
       from orderwheel.messages m
-     where m.id < orderwheel.first_id(until) and m.kind = 'order.cancelled'
+     where m.id >= orderwheel.first_id(since) and m.id < orderwheel.first_id(until) and m.kind = 'order.cancelled'
      group by m.order_id
   ), locked as (
     select o.id, c.at from cancelled c join orderwheel.orders o on o.id = c.order_id
@@ -358,7 +358,8 @@ begin
   with told as (
     select d.order_id, bool_or(m.kind = 'order.placed') as placed, bool_or(m.kind = 'order.cancelled') as cancelled
       from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
-     where d.message_id < orderwheel.first_id(until) and m.id < orderwheel.first_id(until)
+     where d.message_id >= orderwheel.first_id(since) and d.message_id < orderwheel.first_id(until)
+       and m.id >= orderwheel.first_id(since) and m.id < orderwheel.first_id(until)
        and d.target = 'payment' and d.state = 'delivered' and m.kind in ('order.placed', 'order.cancelled')
      group by d.order_id
   ), locked as (
@@ -367,7 +368,8 @@ begin
                 when t.placed or p.state = 'captured' or p.became = 'captured' then 'refunded'
                 else 'voided' end as became
       from told t join orderwheel.payments p on p.order_id = t.order_id
-     where p.state in ('authorized', 'captured') and (p.became is null or p.became = 'captured')
+     where (p.state = 'authorized' or p.state = 'captured' and t.cancelled)
+       and (p.became is null or p.became = 'captured')
      order by p.order_id for no key update of p
   )
   update orderwheel.payments p set became = l.became from locked l
@@ -375,7 +377,7 @@ begin
   return kept;
 end
 $function$;
-comment on function orderwheel.keep_endings(timestamp with time zone) is 'Writes down which orders were cancelled, and what became of their payments, by what happened before this time: before the months that say so are dropped. Answers how many were cancelled. Twice is as once.';
+comment on function orderwheel.keep_endings(timestamp with time zone,timestamp with time zone) is 'Writes down which orders were cancelled, and what became of their payments, by what happened in this time: before the months that say so are dropped, the earliest first. Of a large month by the hour or day: it locks what it writes. Answers how many were cancelled. Twice is as once.';
 
 create table orderwheel.schema_migrations (
   name       text not null,

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 
 import { sinceOrders } from '#database/id-bounds.ts'
 import type { Db } from '#database/open-database.ts'
+import { paymentTargetName } from '#targets/payment/payment-target.ts'
 import type { Standing } from '#targets/target.ts'
 
 /** How an order stands for a target that is told of this message. One statement, one snapshot. */
@@ -21,10 +22,15 @@ export async function readStanding(
                and ${since('d.message_id')} and ${since('b.message_id')}) as untold,
            exists (select from orderwheel.dead_letters
                     where message_id = ${messageId}::uuid and target = ${target} and resolution = 'replayed') as "isReplayed",
-           array(select distinct m.kind
+           array(select m.kind
                    from orderwheel.deliveries d join orderwheel.messages m on m.id = d.message_id
                   where d.order_id = ${orderId}::uuid and d.target = ${target} and d.state = 'delivered'
-                    and ${since('d.message_id')} and ${since('m.id')}) as told`.execute(db)
+                    and ${since('d.message_id')} and ${since('m.id')}
+                  union -- what its history told, which is not kept any more
+                 select 'order.placed' from orderwheel.payments
+                  where order_id = ${orderId}::uuid and became = 'captured' and ${target} = ${paymentTargetName}) as told`.execute(
+    db,
+  )
   const [standing] = rows
   if (!standing) throw new Error(`Nobody knows how order ${orderId} stands.`)
   return standing

@@ -15,8 +15,8 @@ export type Dropped =
 
 /**
  * Drops the months of history that ended at least `keepMonths` months (1 or more) before this one began, oldest
- * first, up to the first that still has something open, a dead or uncertain delivery, a held dead letter, or a message
- * in the outbox. Reads that whole month to find out. Waits for the tables' locks for 0.7 s at a time, five times;
+ * first, up to the first that still has something open, a dead or uncertain delivery, a held dead letter, or an order
+ * that somebody is still to be told something of. Reads that whole month to find out. Waits for the tables' locks for 0.7 s at a time, five times;
  * rejects when it cannot have them.
  */
 export async function dropMonths(db: Db, keepMonths: number): Promise<Dropped[]> {
@@ -25,7 +25,11 @@ export async function dropMonths(db: Db, keepMonths: number): Promise<Dropped[]>
     const month = await oldestMonth(db, keepMonths)
     if (!month) return dropped
     const { until } = month
-    const reason = (await whyKept(db, until)) ?? (await dropKnown(db, month))
+    const reason =
+      (await whyKept(db, until)) ??
+      (await whyOrdersKept(db, until)) ??
+      (await keepEndings(db, until)) ??
+      (await dropPatiently(db, month))
     if (reason !== undefined) return [...dropped, { kind: 'kept', until, reason }]
     dropped.push({ kind: 'dropped', until })
   }
@@ -41,7 +45,7 @@ async function oldestMonth(db: Db, keepMonths: number): Promise<Month | undefine
   return { until, partitions: partitions.filter((one) => one.until.getTime() === until.getTime()) }
 }
 
-// What is done with stays so, but for a message that waits in the outbox: see whyStillKept.
+// What is done with stays so, but for what changed since: see whyStillKept.
 async function whyKept(db: Db, until: Date): Promise<string | undefined> {
   const before = sql`message_id < orderwheel.first_id(${until})`
   const { rows } = await sql<{ undone: string | null; held: boolean }>`
@@ -54,18 +58,49 @@ async function whyKept(db: Db, until: Date): Promise<string | undefined> {
   return rows[0]?.held ? 'a dead letter of that time is held' : undefined
 }
 
-async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
-  const { rows } = await sql<{ waits: boolean }>`
-    select exists (select from orderwheel.outbox where id < orderwheel.first_id(${until})) as waits`.execute(
-    tx,
-  )
-  return rows[0]?.waits ? 'a message of that time is in the outbox' : undefined
+// Who is told of a cancellation, and what they are told, follows from what they were told before.
+async function whyOrdersKept(db: Db | Tx, until: Date): Promise<string | undefined> {
+  const end = sql`orderwheel.first_id(${until})`
+  const { rows } = await sql<{ orderId: string }>`
+    select later.order_id as "orderId"
+      from (select order_id from orderwheel.deliveries
+             where settled_at is null and message_id >= ${end} and order_id < ${end}
+            union all
+            select order_id from orderwheel.dead_letters
+             where resolved_at is null and message_id >= ${end} and order_id < ${end}) later
+     where exists (select from orderwheel.deliveries d
+                    where d.order_id = later.order_id and d.message_id < ${end})
+     limit 1`.execute(db)
+  return rows[0] && `order ${rows[0].orderId} of that time is being told of, or dead`
 }
 
-// What the orders came to is known without their history, too.
-async function dropKnown(db: Db, month: Month): Promise<string | undefined> {
-  await sql`select orderwheel.keep_endings(${month.until})`.execute(db)
-  return dropPatiently(db, month)
+// By the hour: a statement has to end within 30 s, and what it locks keeps others waiting.
+async function keepEndings(db: Db, until: Date): Promise<undefined> {
+  for (let since: Date | undefined = new Date(0); since;) {
+    const { rows }: { rows: { next: Date }[] } = await sql<{ next: Date }>`
+      select next, orderwheel.keep_endings(next - interval '1 hour', least(next, ${until}))
+        from (select uuid_extract_timestamp(id) + interval '1 hour' as next
+                from orderwheel.messages
+               where id >= orderwheel.first_id(${since}) and id < orderwheel.first_id(${until})
+               order by id limit 1) hour`.execute(db)
+    since = rows[0]?.next
+  }
+}
+
+// Under the locks, by indexes only: what was relayed or replayed since, or waits to be.
+async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
+  const end = sql`orderwheel.first_id(${until})`
+  const { rows } = await sql<{ waits: boolean; undone: boolean }>`
+    select exists (select from orderwheel.outbox where id < ${end})
+        or exists (select from orderwheel.outbox b
+                    where order_id < ${end}
+                      and exists (select from orderwheel.deliveries d
+                                   where d.order_id = b.order_id and d.message_id < ${end})) as waits,
+           exists (select from orderwheel.deliveries where settled_at is null and message_id < ${end})
+        or exists (select from orderwheel.dead_letters
+                    where message_id < ${end} and resolved_at is null) as undone`.execute(tx)
+  if (rows[0]?.waits) return 'a message of that time, or about an order of it, is in the outbox'
+  return rows[0]?.undone ? 'a delivery of that time is open again' : undefined
 }
 
 async function dropPatiently(db: Db, month: Month): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { readStanding } from '#deliveries/read-standing.ts'
 import { buyerStory } from '#orders/buyer-story.ts'
 import { cancelOrder } from '#orders/cancel-order.ts'
 import { isOver, orderChanges } from '#orders/order-changes.ts'
@@ -35,11 +36,13 @@ async function openOldShop() {
       await this.tell()
       return orderId
     },
-    async cancel(orderId: string, monthsAgo: number) {
+    async cancel(orderId: string, monthsAgo: number, hoursLater = 0) {
       await sql`
         insert into orderwheel.outbox (id, order_id, kind, created_at)
         select uuidv7(by), ${orderId}, 'order.cancelled', now() + by
-          from (select make_interval(months => -${monthsAgo}::int) as by) s`.execute(db)
+          from (select make_interval(months => -${monthsAgo}::int, hours => ${hoursLater}::int) as by) s`.execute(
+        db,
+      )
       await this.tell()
     },
     async tell() {
@@ -135,4 +138,33 @@ test('what is captured in one month and given back in a later one counts as refu
     expect(await shop.look(id)).toEqual(ended)
   }
   expect((await readOrder(shop.db, { id }))?.messages).toEqual([])
+})
+
+test('of a month it is found out hour by hour', async () => {
+  const shop = await openOldShop()
+  const id = await shop.place(4, 'authorized')
+  await shop.cancel(id, 4, 3)
+  const ended = ['cancelled', 'refunded']
+  expect(await shop.look(id)).toEqual(ended)
+  const { rows } = await sql<{ first: number; later: number }>`
+    select orderwheel.keep_endings(received_at - interval '1 hour', received_at + interval '1 hour') as first,
+           (select cancelled_at is null from orderwheel.orders where id = o.id)::int as later
+      from orderwheel.orders o where id = ${id}`.execute(shop.db)
+  expect(rows).toEqual([{ first: 0, later: 1 }])
+  await dropMonths(shop.db, 1)
+  expect((await readOrder(shop.db, { id }))?.messages).toEqual([])
+  expect(await shop.look(id)).toEqual(ended)
+})
+
+test('what was captured before its history was dropped is refunded, not voided', async () => {
+  const shop = await openOldShop()
+  const id = await shop.place(4, 'authorized')
+  await dropMonths(shop.db, 3)
+  await shop.cancel(id, 0)
+  const messageId = (await readOrder(shop.db, { id }))?.messages[0]?.id ?? ''
+  const standing = { orderId: id, messageId, target: 'payment' }
+  expect((await readStanding(shop.db, standing)).told).toContain('order.placed')
+  expect((await readStanding(shop.db, { ...standing, target: 'erp' })).told).not.toContain(
+    'order.placed',
+  )
 })

@@ -206,10 +206,55 @@ test('a month whose message still waits in the outbox stays, or nobody could be 
   expect((await dropMonths(shop.db, 3)).at(-1)).toEqual({
     kind: 'kept',
     until: monthStart(new Date(), -3),
-    reason: 'a message of that time is in the outbox',
+    reason: 'a message of that time, or about an order of it, is in the outbox',
   })
   await deliverAll()
   expect(await dropMonths(shop.db, 3)).toHaveLength(1)
+})
+
+test('a month whose message is relayed while it waits for its locks stays: what is told of it is open', async () => {
+  await beginMonthsAgo(shop.db, 3)
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+  const reading = await shop.db.startTransaction().execute()
+  await sql`select from orderwheel.deliveries`.execute(reading)
+  const dropping = dropMonths(shop.db, 3)
+  await eventually(async () => (await waitingForLocks()) > 0)
+  await shop.relay()
+  await reading.rollback().execute()
+
+  expect((await dropping).at(-1)).toMatchObject({
+    kind: 'kept',
+    reason: 'a delivery of that time is open again',
+  })
+  expect(await shop.deliveries(orderId)).toEqual({ erp: 'queued' })
+})
+
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await sql`select from pg_locks where not granted`.execute(shop.db)
+  return rows.length
+}
+
+test('a month stays until what happened later to its orders is told, which follows from what they were told before', async () => {
+  await beginMonthsAgo(shop.db, 5)
+  const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+  await deliverAll()
+  refused.add(orderId)
+  await shop.addMessage(orderId, 'order.placed')
+  const why = async () => (await dropMonths(shop.db, 3)).at(-1)
+
+  expect(await why()).toMatchObject({
+    kind: 'kept',
+    reason: expect.stringMatching(/in the outbox$/),
+  })
+  await shop.relay()
+  expect(await why()).toMatchObject({ kind: 'kept', reason: expect.stringContaining(orderId) })
+  await deliverAll()
+  expect(await shop.deliveries(orderId)).toEqual({ erp: 'dead' })
+  expect(await why()).toMatchObject({ kind: 'kept', reason: expect.stringContaining(orderId) })
+  await sql`update orderwheel.dead_letters set resolution = 'discarded', resolved_at = now(), resolved_by = 'eva'`.execute(
+    shop.db,
+  )
+  expect(await why()).toMatchObject({ kind: 'dropped' })
 })
 
 test('what was dead is gone with its order, also when its month went first', async () => {
