@@ -171,10 +171,21 @@ export type Standing = {
   isCancelled: boolean
   /** Of those that had to be told of the message before: who was not, after all. */
   untold: { target: string; state: string }[]
+  /** The deliveries of the message to other targets, whether or not these had to be told before. */
+  others: OtherDelivery[]
   /** It was given up once, and a person wants it told all the same. */
   isReplayed: boolean
   /** The kinds of message of the order that this target was told of. */
   told: string[]
+}
+
+export type OtherDelivery = {
+  target: string
+  state: string
+  /** What its target made of the order (`Call.file`), it made of this message or of a later one. */
+  hasFile: boolean
+  /** It waits for this one, or for one that does. */
+  isAfterThis: boolean
 }
 
 /** The order as the storefront sent it, with its Orderwheel id. */

@@ -74,7 +74,13 @@ function claimed(id: string, lostInARow = 0): ClaimedTurn {
       edited: null,
       answers: null,
       file: async () => undefined,
-      standing: async () => ({ isCancelled: false, untold: [], isReplayed: false, told: [] }),
+      standing: async () => ({
+        isCancelled: false,
+        untold: [],
+        others: [],
+        isReplayed: false,
+        told: [],
+      }),
     },
   }
   return { claimed: { delivery, keptAt: performance.now(), isRetry: false, epoch: 0 } }

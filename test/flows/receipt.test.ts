@@ -13,7 +13,8 @@ import { giveUp, tryAgain, type Outcome } from '#targets/outcome.ts'
 import { receipt } from '#targets/receipt/receipt.ts'
 import type { Target } from '#targets/target.ts'
 
-import { mailsOf } from '../support/ask-simulator.ts'
+import { behave, mailsOf } from '../support/ask-simulator.ts'
+import { eventually } from '../support/eventually.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
 import { createTarget } from '../targets/support/create-target.ts'
 import { readPdf } from '../targets/support/read-pdf.ts'
@@ -53,23 +54,32 @@ async function workOff(): Promise<void> {
   await shop.startWorker().drained(AbortSignal.timeout(30_000))
 }
 
-/** A shop whose mail attaches a receipt, and an order of which none could be made. */
-async function refuseReceipt(options: Partial<Target> = {}, state: 'dead' | 'retrying' = 'dead') {
+async function startMailbox() {
   const simulator = await startSimulator({ port: 0, smtpPort: 0, speed: 1_000, log })
   onTestFinished(() => simulator.stop())
-  const mail = email({
-    template: 'order-confirmation',
-    from: 'Demo Shop <orders@shop.example>',
-    smtp: simulator.smtpUrl,
-    after: ['receipt'],
-    attach: ['receipt'],
-  })
+  const mailWith = (attach: string[]) =>
+    createTarget(
+      'confirmation-email',
+      email({
+        template: 'order-confirmation',
+        from: 'Demo Shop <orders@shop.example>',
+        smtp: simulator.smtpUrl,
+        after: attach,
+        attach,
+      }),
+    )
+  return { simulator, mailWith }
+}
+
+/** A shop whose mail attaches a receipt, and an order of which none could be made. */
+async function refuseReceipt(options: Partial<Target> = {}, state: 'dead' | 'retrying' = 'dead') {
+  const { simulator, mailWith } = await startMailbox()
   const answer = { status: 422 }
   let outcome: Outcome =
     state === 'dead' ? giveUp('no ink', answer) : tryAgain('no paper', { answer })
   const maker = testTarget('receipt', { kind: 'http', ...options, call: async () => outcome })
   const told = ['confirmation-email', 'receipt']
-  await openShop([createTarget('confirmation-email', mail), maker], {
+  await openShop([mailWith(['receipt']), maker], {
     'order.placed': told,
     'order.cancelled': told,
   })
@@ -80,13 +90,19 @@ async function refuseReceipt(options: Partial<Target> = {}, state: 'dead' | 'ret
     orderId,
     simulator,
     mend: () => {
-      const bytes = Buffer.from('%PDF-')
-      outcome = {
-        kind: 'delivered',
-        file: { name: 'receipt.pdf', contentType: 'application/pdf', bytes },
-      }
+      outcome = madeReceipt
     },
   }
+}
+
+const madeReceipt: Outcome = {
+  kind: 'delivered',
+  file: { name: 'receipt.pdf', contentType: 'application/pdf', bytes: Buffer.from('%PDF-') },
+}
+
+async function reasonsOf(orderId: string, target: string) {
+  const attempts = await shop.attempts(orderId)
+  return attempts.filter((one) => one.target === target).map(({ reason }) => reason)
 }
 
 async function messageOf(orderId: string): Promise<string> {
@@ -131,16 +147,8 @@ test('a receipt is not there yet, then it is, and whoever has it already is told
 })
 
 test('the buyer gets the receipt with the confirmation, the one that can be downloaded', async () => {
-  const simulator = await startSimulator({ port: 0, smtpPort: 0, speed: 1_000, log })
-  onTestFinished(() => simulator.stop())
-  const mail = email({
-    template: 'order-confirmation',
-    from: 'Demo Shop <orders@shop.example>',
-    smtp: simulator.smtpUrl,
-    after: ['receipt'],
-    attach: ['receipt'],
-  })
-  await openShop([createTarget('confirmation-email', mail), receiptTarget()], {
+  const { simulator, mailWith } = await startMailbox()
+  await openShop([mailWith(['receipt']), receiptTarget()], {
     'order.placed': ['confirmation-email', 'receipt'],
   })
   const { orderId } = await shop.placeOrder()
@@ -214,6 +222,105 @@ test('of an order that is cancelled before its receipt was made, the mail goes o
     ]),
   )
   expect(await mailsOf(simulator)).toMatchObject([{ attachments: [] }, { attachments: [] }])
+})
+
+test('a mail that was under way when attaching the receipt was configured takes it along all the same', async () => {
+  const { simulator, mailWith } = await startMailbox()
+  let outcome: Outcome = tryAgain('no paper')
+  const maker = testTarget('receipt', { call: async () => outcome })
+  await openShop([mailWith([]), maker], { 'order.placed': ['confirmation-email', 'receipt'] })
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+
+  const worker = shop.startWorker({ targets: [mailWith(['receipt']), maker] })
+  await worker.drained(AbortSignal.timeout(30_000))
+  expect(await mailsOf(simulator)).toEqual([])
+  expect(await reasonsOf(orderId, 'confirmation-email')).toEqual([
+    expect.stringMatching(/^not sent: the file of receipt is still to come, it is /),
+  ])
+  outcome = madeReceipt
+  await eventually(async () => {
+    await shop.letTimePass()
+    await worker.drained(AbortSignal.timeout(30_000))
+    expect(await mailsOf(simulator)).toMatchObject([{ attachments: [{ filename: 'receipt.pdf' }] }])
+    return true
+  })
+})
+
+test('a mail does not wait for a receipt that, by the configuration it was relayed with, waits for the mail', async () => {
+  const { simulator, mailWith } = await startMailbox()
+  const lists = testTarget('packing-list', { after: ['confirmation-email'] })
+  const maker = testTarget('receipt', { after: ['packing-list'] })
+  await openShop([mailWith([]), lists, maker], {
+    'order.placed': ['confirmation-email', 'packing-list', 'receipt'],
+  })
+  const { orderId } = await shop.placeOrder()
+  await shop.relay()
+  const worker = shop.startWorker({ targets: [mailWith(['receipt']), lists, maker] })
+  await worker.drained(AbortSignal.timeout(30_000))
+  expect(await mailsOf(simulator)).toMatchObject([{ attachments: [] }])
+  expect(await reasonsOf(orderId, 'confirmation-email')).toEqual([
+    'sent without the file of receipt, which waits for this mail',
+  ])
+  expect((await readOrder(shop.db, { id: orderId }))?.state).toBe('completed')
+})
+
+test('a cancellation mail does not take along the receipt of the order, of whose cancellation none was made', async () => {
+  const { simulator, mailWith } = await startMailbox()
+  const maker = testTarget('receipt', {
+    call: async ({ message }) =>
+      message.kind === 'order.placed' ? madeReceipt : { kind: 'delivered' },
+  })
+  const told = ['confirmation-email', 'receipt']
+  await openShop([mailWith(['receipt']), maker], { 'order.placed': told, 'order.cancelled': told })
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  await shop.addMessage(orderId, 'order.cancelled')
+  await workOff()
+  expect(await mailsOf(simulator)).toMatchObject([
+    { attachments: [{ filename: 'receipt.pdf' }] },
+    { attachments: [] },
+  ])
+  expect(await reasonsOf(orderId, 'confirmation-email')).toEqual([
+    null,
+    'sent without the file of receipt, which made none',
+  ])
+})
+
+test('a mail about what its receipt is not told of takes along the last one that was made of the order', async () => {
+  const { simulator, mailWith } = await startMailbox()
+  await openShop(
+    [mailWith(['receipt']), testTarget('receipt', { call: async () => madeReceipt })],
+    {
+      'order.placed': ['receipt'],
+      'order.cancelled': ['confirmation-email'],
+    },
+  )
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  await shop.addMessage(orderId, 'order.cancelled')
+  await workOff()
+  expect(await mailsOf(simulator)).toMatchObject([{ attachments: [{ filename: 'receipt.pdf' }] }])
+})
+
+test('a mail that goes out late takes along the receipt that says what happened to the order since', async () => {
+  const { simulator, mailWith } = await startMailbox()
+  await behave(simulator, 'mailbox', { outage: true })
+  await openShop([mailWith(['receipt']), receiptTarget()], {
+    'order.placed': ['confirmation-email', 'receipt'],
+    'order.cancelled': ['receipt'],
+  })
+  const { orderId } = await shop.placeOrder()
+  await workOff()
+  await shop.addMessage(orderId, 'order.cancelled')
+  await workOff()
+  expect(await mailsOf(simulator)).toEqual([])
+  await behave(simulator, 'mailbox', { outage: false })
+  await shop.letTimePass()
+  await workOff()
+  const { rawPayload } = await get(orderId)
+  expect(readPdf(rawPayload).text).toContain('storniert.')
+  expect(await mailsOf(simulator)).toMatchObject([{ attachments: [{ bytes: rawPayload.length }] }])
 })
 
 test('the receipt of a cancelled order says so, in place of the former', async () => {

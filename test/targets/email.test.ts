@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { email, type EmailOptions } from '#targets/email/email.ts'
-import type { OrderToTell } from '#targets/target.ts'
+import type { OtherDelivery, OrderToTell } from '#targets/target.ts'
 
 import { createDeadline } from './support/create-deadline.ts'
 import { createTarget } from './support/create-target.ts'
@@ -124,8 +124,9 @@ test('a mail takes along what targets before it made, also when an operator wrot
   const made = { name: 'receipt-WEB-10042.pdf', contentType: 'application/pdf', bytes }
   const file = async (name: string) => (name === 'receipt' ? made : undefined)
   const edited = { to: 'ada@example.com', subject: 'S', text: 'T', html: '<p>T</p>' }
-  await target.call(exampleCall({ file }))
-  await target.call(exampleCall({ file, edited }))
+  const standing = standsAs('delivered', { hasFile: true })
+  await target.call(exampleCall({ file, standing }))
+  await target.call(exampleCall({ file, standing, edited }))
   expect(server.mails.map(({ subject }) => subject)).toEqual(['Bestellbestätigung WEB-10042', 'S'])
   for (const { attachments, text } of server.mails) {
     expect(text).not.toBe('')
@@ -141,7 +142,7 @@ test.each(['waiting', 'queued', 'active', 'retrying', 'dead', 'uncertain'])(
   async (state) => {
     const server = await startMailServer()
     const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
-    expect(await target.call(exampleCall({ standing: untold(state) }))).toEqual({
+    expect(await target.call(exampleCall({ standing: standsAs(state) }))).toEqual({
       kind: 'try-again',
       reason: `not sent: the file of receipt is still to come, it is ${state}`,
     })
@@ -150,20 +151,20 @@ test.each(['waiting', 'queued', 'active', 'retrying', 'dead', 'uncertain'])(
 )
 
 test.each([
-  ['skipped', 'was skipped'],
-  ['shed', 'was shed'],
-  ['cancelled', 'was withdrawn'],
-  [undefined, 'made none'],
+  ['skipped', {}, 'was skipped'],
+  ['shed', {}, 'was shed'],
+  ['cancelled', {}, 'was withdrawn'],
+  ['delivered', {}, 'made none'],
+  ['waiting', { isAfterThis: true }, 'waits for this mail'],
 ])(
   'a mail whose attachment will never come, its delivery is %s, is sent without, and says so',
-  async (state, why) => {
+  async (state, more, why) => {
     const server = await startMailServer()
     const target = confirmation(server.url, { after: ['receipt'], attach: ['receipt'] })
-    const standing = untold(state)
+    const standing = standsAs(state, more)
     // What was made of what happened to the order before says something else.
     const bytes = new Uint8Array(10)
-    const earlier = { name: 'r.pdf', contentType: 'application/pdf', bytes }
-    const file = async () => (state === undefined ? undefined : earlier)
+    const file = async () => ({ name: 'r.pdf', contentType: 'application/pdf', bytes })
     expect(await target.call(exampleCall({ standing, file }))).toMatchObject({
       kind: 'delivered',
       reason: `sent without the file of receipt, which ${why}`,
@@ -179,14 +180,15 @@ test('of several attachments, a mail takes those that were made', async () => {
   const server = await startMailServer()
   const attach = ['label', 'receipt', 'terms']
   const target = confirmation(server.url, { after: attach, attach })
+  // Nobody is told of the mail's message but the label's target: the receipt was made of the order before.
   const bytes = new Uint8Array(10)
   const file = async (name: string) =>
     name === 'receipt' ? { name: 'r.pdf', contentType: 'application/pdf', bytes } : undefined
-  const call = exampleCall({ file, standing: untold('skipped', 'label') })
+  const call = exampleCall({ file, standing: standsAs('skipped', { target: 'label' }) })
   expect(await target.call(call)).toMatchObject({
     kind: 'delivered',
     reason:
-      'sent without the file of label, which was skipped; sent without the file of terms, which made none',
+      'sent without the file of label, which was skipped; sent without the file of terms, which was not told of this',
   })
   expect(server.mails[0]?.attachments).toMatchObject([{ filename: 'r.pdf' }])
 })
@@ -420,11 +422,13 @@ function oneSpace(text: string): string {
   return text.replaceAll(/\s+/g, ' ')
 }
 
-/** How the order stands when a target before the mail is in this state; undefined: everybody was told. */
-function untold(state: string | undefined, target = 'receipt') {
+/** How the order stands when the delivery of the mail's message to a target is like this. */
+function standsAs(state: string, more: Partial<OtherDelivery> = {}) {
+  const other = { target: 'receipt', state, hasFile: false, isAfterThis: false, ...more }
   return async () => ({
     isCancelled: false,
-    untold: state === undefined ? [] : [{ target, state }],
+    untold: [],
+    others: [other],
     isReplayed: false,
     told: [],
   })

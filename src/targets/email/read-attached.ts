@@ -1,5 +1,5 @@
 import type { MadeFile } from '#targets/outcome.ts'
-import type { Call } from '#targets/target.ts'
+import type { Call, OtherDelivery } from '#targets/target.ts'
 
 type Attached = {
   files: MadeFile[]
@@ -13,20 +13,24 @@ export async function readAttached(
   { file, standing }: Pick<Call, 'file' | 'standing'>,
 ): Promise<Attached | Error> {
   if (attach.length === 0) return { files: [], missing: undefined }
-  // Asked before the files: what was told by now has made what it makes. A target that was told nothing of this message
-  // may have made a file of an earlier one, which does not say what this mail says.
-  const { untold } = await standing()
+  // Asked before the files: what was told by now has made what it makes. A mail that was under way before it was
+  // configured to come after the other one was never held back for it.
+  const { others } = await standing()
   const files: MadeFile[] = []
   const missing: string[] = []
   for (const target of attach) {
-    const state = untold.find((one) => one.target === target)?.state
-    if (state !== undefined && !isOver(state))
-      return new Error(`not sent: the file of ${target} is still to come, it is ${state}`)
-    const made = state === undefined ? await file(target) : undefined
+    const other = others.find((one) => one.target === target)
+    if (other && isToCome(other))
+      return new Error(`not sent: the file of ${target} is still to come, it is ${other.state}`)
+    const made = mayHaveMade(other) ? await file(target) : undefined
     if (made) files.push(made)
-    else missing.push(`sent without the file of ${target}, which ${whyNone(state)}`)
+    else missing.push(`sent without the file of ${target}, which ${whyNone(other)}`)
   }
   return { files, missing: missing.length === 0 ? undefined : missing.join('; ') }
+}
+
+function isToCome({ state, isAfterThis }: OtherDelivery): boolean {
+  return !isAfterThis && state !== 'delivered' && !isOver(state)
 }
 
 /** Somebody decided that it is not told, or the order was cancelled before it was. */
@@ -34,7 +38,17 @@ function isOver(state: string): boolean {
   return ['skipped', 'shed', 'cancelled'].includes(state)
 }
 
-function whyNone(state: string | undefined): string {
-  if (state === undefined) return 'made none'
-  return state === 'cancelled' ? 'was withdrawn' : `was ${state}`
+/**
+ * Whoever is told of this message may have made a file of an earlier one, which does not say what this mail says. Of
+ * a target that is not, what it made of the order is all there will be.
+ */
+function mayHaveMade(other: OtherDelivery | undefined): boolean {
+  return other === undefined || (other.state === 'delivered' && other.hasFile)
+}
+
+function whyNone(other: OtherDelivery | undefined): string {
+  if (!other) return 'was not told of this'
+  if (other.state === 'delivered') return 'made none'
+  if (!isOver(other.state)) return 'waits for this mail'
+  return other.state === 'cancelled' ? 'was withdrawn' : `was ${other.state}`
 }
