@@ -313,11 +313,13 @@ begin
            'status', paid.state, 'provider', paid.provider, 'reference', paid.reference, 'mode', paid.mode)),
          external_id = case when paid.state = 'declined' then 'declined-' || gen_random_uuid() else o.external_id end
    where o.id = which and o.document #>> '{payment,status}' = 'pending';
-  insert into orderwheel.outbox (order_id, kind)
-  select which, 'order.placed'
-   where paid.state <> 'declined'
-     and not exists (select from orderwheel.outbox b where b.order_id = which and b.kind in ('order.cancelled', 'order.placed'))
-     and not exists (select from orderwheel.messages m where m.order_id = which and m.id >= earliest and m.kind in ('order.cancelled', 'order.placed'));
+  -- What an order that said so before was told of may be dropped by now.
+  if found and paid.state <> 'declined' then
+    insert into orderwheel.outbox (order_id, kind)
+    select which, 'order.placed'
+     where not exists (select from orderwheel.outbox b where b.order_id = which and b.kind in ('order.cancelled', 'order.placed'))
+       and not exists (select from orderwheel.messages m where m.order_id = which and m.id >= earliest and m.kind in ('order.cancelled', 'order.placed'));
+  end if;
   -- What was held until this is known, a cancellation, or was refused for it.
   update orderwheel.outbox set try_after = case when refusals > 0 then now() end
    where order_id = which and try_after > now();
