@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db, Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
-import type { ChargedPayment, PaymentMode } from '#messages/charged-payment.ts'
+import type { PaymentMode } from '#messages/charged-payment.ts'
 import type { ChargeResult } from '#targets/payment/charge-result.ts'
 
 /** What is known of a charge. */
@@ -34,15 +34,16 @@ export async function settlePayment(
   if (!begun) return { told: false }
   if (begun.state === 'declined' && settled.kind === 'approved')
     return { told: false, contradicted: sayCharged(begun, settled.reference) }
-  await write(tx, orderId, { settled, payment: describe(begun, settled) })
+  await write(tx, orderId, { settled, mode: begun.mode })
+  // The trigger has done it, where there is one: not where it is disabled, or in a copy that was restored without.
+  await sql`select orderwheel.settle_order(${orderId})`.execute(tx)
   return { told: await hasDue(tx, orderId) }
 }
 
 /** As it was begun: by now the configuration may name another gateway, or another mode. */
 type Begun = { provider: string; mode: PaymentMode; state: PaymentState }
 
-// Waits for a cancellation that is being written (its message share-locks the order): what was cancelled before it was
-// paid is not told as placed, and what is placed is told before its cancellation.
+// In the order in which settle_order() locks them: see migration 0028.
 async function lockPaid(tx: Tx, orderId: string): Promise<Begun | undefined> {
   const { rows } = await sql<Begun>`
     select p.provider, p.mode, p.state
@@ -55,25 +56,20 @@ function sayCharged({ provider }: Begun, reference: string): string {
   return `${provider} charged ${reference}, after the payment was declined: give it back there.`
 }
 
-function describe({ provider, mode }: Begun, settled: Settled): ChargedPayment {
-  if (settled.kind === 'declined') return { status: 'declined', provider, reference: null, mode }
-  const status = mode === 'authorise' ? 'authorized' : 'captured'
-  return { status, provider, reference: settled.reference, mode }
-}
-
-// What follows from it, the database has follow: see settle_order() in migration 0028.
 async function write(
   tx: Tx,
   orderId: string,
-  { settled, payment }: { settled: Settled; payment: ChargedPayment },
+  { settled, mode }: { settled: Settled; mode: PaymentMode },
 ): Promise<void> {
-  const state: PaymentState = payment.status
   const isApproved = settled.kind === 'approved'
+  const approvedAs: PaymentState = mode === 'authorise' ? 'authorized' : 'captured'
+  const state: PaymentState = isApproved ? approvedAs : 'declined'
+  const reference = isApproved ? settled.reference : null
   const reason = isApproved ? null : settled.reason
   const code = isApproved ? null : (settled.code ?? null)
   await sql`
     update orderwheel.payments
-       set state = ${state}, reference = ${payment.reference}, reason = ${reason}, code = ${code}, token = null,
+       set state = ${state}, reference = ${reference}, reason = ${reason}, code = ${code}, token = null,
            claimed_until = null, settled_at = now()
      where order_id = ${orderId} and state = 'pending'`.execute(tx)
 }

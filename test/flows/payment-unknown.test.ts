@@ -224,6 +224,61 @@ test('a cancellation that is held for a payment that is known is found by verify
   expect(audit).toMatchObject([{ who: 'ada', subject: id, details: { before: 'held' } }])
 })
 
+/** As where triggers were disabled, or a copy was restored without. */
+const withoutTrigger = sql`alter table orderwheel.payments disable trigger payment_settled`
+const byAda = {
+  settled: { kind: 'approved', reference: 'ch_1' },
+  who: 'ada',
+  reason: null,
+} as const
+
+test('what follows from a payment follows without the trigger, too, when we write it down', async () => {
+  const shop = await openShop(lost)
+  await withoutTrigger.execute(shop.db)
+  const [orderId, cancelled] = [await shop.pending(), await shop.pending()]
+  await shop.cancel(cancelled)
+  for (const id of [orderId, cancelled])
+    expect(await settleByHand(shop.db, { ...byAda, orderId: id })).toMatchObject({ told: true })
+  await shop.tell()
+  expect(await shop.deliveries(orderId)).toEqual({ erp: 'delivered' })
+  expect(await shop.deliveries(cancelled)).toEqual({ payment: 'delivered' })
+  expect(await readOrder(shop.db, { id: orderId })).toMatchObject({
+    order: { payment: { status: 'captured', reference: 'ch_1' } },
+  })
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('an order that was paid past the trigger by SQL is found by verify, and told by its repair', async () => {
+  const shop = await openShop(lost)
+  await withoutTrigger.execute(shop.db)
+  const id = await shop.pending()
+  await captured.execute(shop.db)
+  await shop.tell()
+  const [silent] = (await verifyShop(shop.db, { isFull: true })).findings
+  if (!silent) throw new Error('A finding was expected.')
+  expect(silent).toMatchObject({ kind: 'order-without-message', orderId: id })
+  const deps = { db: shop.db, boss: shop.boss, afterOf: () => undefined, who: 'ada' }
+  const repaired = await Promise.all([repairFinding(deps, silent), repairFinding(deps, silent)])
+  expect(repaired.map(({ kind }) => kind).toSorted()).toEqual(['gone', 'mended'])
+  await shop.tell()
+  expect(await shop.deliveries(id)).toEqual({ erp: 'delivered' })
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('what was told is not told again when the history that says so is dropped', async () => {
+  const shop = await openShop(lost)
+  const id = await shop.pending()
+  await settleByHand(shop.db, { ...byAda, orderId: id })
+  await shop.tell()
+  await shop.cancel(id)
+  await shop.tell()
+  expect((await shop.attempts(id)).length).toBeGreaterThan(0)
+  for (const table of ['delivery_attempts', 'deliveries', 'messages'])
+    await sql`delete from orderwheel.${sql.raw(table)}`.execute(shop.db)
+  await sql`select orderwheel.settle_order(${id})`.execute(shop.db)
+  expect(await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()).toEqual([])
+})
+
 test('without a lookup, a cancelled order and one that is a day old are left to a person, who ends them', async () => {
   const shop = await openShop(lost)
   const [cancelled, old, young] = [await shop.pending(), await shop.pending(), await shop.pending()]
