@@ -26,7 +26,6 @@ import { createIntakeGate } from '#http/orders/intake-gate.ts'
 import { addMessageRoutes } from '#http/orders/message-routes.ts'
 import { addOrderRoutes } from '#http/orders/order-routes.ts'
 import { refuseUnmet } from '#http/orders/refuse-unmet.ts'
-import { createDownloads } from '#http/reports/downloads.ts'
 import { addReportFileRoute } from '#http/reports/report-file-route.ts'
 import { addReportRoutes } from '#http/reports/report-routes.ts'
 import { intakeDefaults, type IntakeLimits } from '#messages/intake-limits.ts'
@@ -142,7 +141,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   addOpsAuditRoutes(app, { db, requires })
   addMessageRoutes(app, { db, requires, kinds, gate, outboxChanged })
   addReportRoutes(app, { db, requires, gate, outboxChanged })
-  addReportFileRoute(app, { db, requires, downloads: createDownloads(limits) })
+  addReportFileRoute(app, { db, requires, limits })
   addOpsDeadLetterRoutes(app, { db, requires })
   if (diagnose) addOpsDoctorRoutes(app, { diagnose, requires })
   addOpsForgetRoutes(app, { db, requires })

@@ -14,7 +14,11 @@ export type ApiKey = { id: string; name: string; scopes: readonly Scope[]; rateP
 const rememberMilliseconds = 10_000
 
 /** Guesses may keep two connections busy, whoever makes them; a key that was good before waits for nobody. */
-const guesses = { maxAtOnce: 2, maxWaiting: 200 }
+const guesses = {
+  maxAtOnce: 2,
+  queue: { most: 200, refuse: tooManyUnknownKeys },
+  failTogether: true,
+}
 
 /**
  * Looks a key up by its SHA-256, remembering the answer, a missing key's too, for 10 s. A key that does not
@@ -28,7 +32,7 @@ export function createApiKeyFinder(
   const good = new Map<string, { until: number; apiKey: ApiKey }>()
   const bad = new Map<string, { until: number }>()
   const underWay = new Map<string, Promise<ApiKey | undefined>>()
-  const inTurn = takeTurns({ ...guesses, refuse: tooManyUnknownKeys })
+  const inTurn = takeTurns(guesses)
 
   return async function findApiKey(key: string): Promise<ApiKey | undefined> {
     if (!looksLikeKey(key)) return undefined

@@ -10,8 +10,10 @@ export type HttpLimits = StreamLimits & {
   slowCheckSeconds: number
   /** How long closing waits for requests under way. */
   closeTimeoutSeconds: number
-  /** Files of reports that one api process sends at a time: a connection and less than 1 MB each (measured). */
+  /** Files of reports that one api process sends at a time, half of them to one key: a connection and less than 1 MB each (measured). */
   maxDownloads: number
+  /** After so long in which nothing of a file was taken its download ends: who takes it is gone, or holds its place to no use. */
+  downloadPatienceSeconds: number
 }
 
 /** Of server-sent events. */
@@ -37,6 +39,7 @@ export const httpLimits: HttpLimits = {
   // Platforms kill a process 15 s after they ask it to stop.
   closeTimeoutSeconds: 8,
   maxDownloads: 20,
+  downloadPatienceSeconds: 60,
   maxListeners: 5_000,
   maxBuyers: 4_000,
   maxListenersPerOrder: 50,

@@ -1,9 +1,5 @@
-/**
- * Runs work `maxAtOnce` at a time; `maxWaiting` more wait for their turn, and what comes on top of those is
- * refused at once. When some work fails, so does what waits behind it, with the same error: it would fail, too,
- * only later.
- */
-export function takeTurns({ maxAtOnce, maxWaiting, refuse }: Turns) {
+/** Runs work `maxAtOnce` at a time; the rest waits for its turn, or is refused at once when too much waits. */
+export function takeTurns({ maxAtOnce, queue, failTogether = false }: Turns) {
   const waiting: PromiseWithResolvers<void>[] = []
   let running = 0
 
@@ -13,7 +9,7 @@ export function takeTurns({ maxAtOnce, maxWaiting, refuse }: Turns) {
     try {
       return await work()
     } catch (error) {
-      for (const { reject } of waiting.splice(0)) reject(error)
+      if (failTogether) for (const { reject } of waiting.splice(0)) reject(error)
       throw error
     } finally {
       const [next] = waiting.splice(0, 1)
@@ -24,7 +20,7 @@ export function takeTurns({ maxAtOnce, maxWaiting, refuse }: Turns) {
   }
 
   async function turn(): Promise<void> {
-    if (waiting.length >= maxWaiting) throw refuse()
+    if (queue && waiting.length >= queue.most) throw queue.refuse()
     const mine = Promise.withResolvers<void>()
     waiting.push(mine)
     await mine.promise
@@ -33,7 +29,8 @@ export function takeTurns({ maxAtOnce, maxWaiting, refuse }: Turns) {
 
 type Turns = {
   maxAtOnce: number
-  maxWaiting: number
-  /** What those are told who may not even wait. */
-  refuse: () => Error
+  /** How many may wait, and what those are told who may not. Default: all wait. */
+  queue?: { most: number; refuse: () => Error }
+  /** When some work fails, so does what waits behind it, with the same error: it would fail, too, only later. Default: it runs. */
+  failTogether?: boolean
 }

@@ -1,24 +1,31 @@
-import { finished, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Db } from '#database/open-database.ts'
 import { HttpProblem } from '#http/http-problem.ts'
+import type { HttpLimits } from '#http/limits.ts'
 import type { ReportFormat } from '#messages/report-request.ts'
 import { readFile } from '#reports/read-file.ts'
 import { type Report, readReport } from '#reports/read-report.ts'
 
-import type { Downloads } from './downloads.ts'
+import { createDownloads } from './downloads.ts'
+import { endWhenStalled, whenEnded } from './end-download.ts'
 import { readRange } from './read-range.ts'
 import type { ReportRoutes } from './report-routes.ts'
 import { fileSchema } from './report-schemas.ts'
 
+type FileRoutes = Pick<ReportRoutes, 'db' | 'requires'> & {
+  limits: Pick<HttpLimits, 'maxDownloads' | 'downloadPatienceSeconds'>
+}
+
 /** GET /reports/{id}/file, and HEAD. */
 export function addReportFileRoute(
   app: FastifyInstance,
-  { db, requires, downloads }: Pick<ReportRoutes, 'db' | 'requires'> & { downloads: Downloads },
+  { db, requires, limits }: FileRoutes,
 ): void {
+  const downloads = createDownloads(limits)
   app.withTypeProvider<TypeBoxTypeProvider>().route({
     method: 'GET',
     url: '/reports/:id/file',
@@ -34,10 +41,12 @@ export function addReportFileRoute(
       const range = rangeOf(request, { etag, bytes })
       // A stream, whose length is the header's.
       if (request.method === 'HEAD') return describe(reply, file, range).send(Readable.from([]))
-      finished(reply.raw, downloads.takePlace())
-      const pieces = await readFile(db, { id, attempt, ...range }, downloads.inTurn)
+      const place = downloads.takePlace(request.apiKey?.id ?? '')
+      const exchange = { request: request.raw, response: reply.raw }
+      whenEnded(exchange, place.leave)
+      const pieces = await readFile(db, { id, attempt, ...range }, place.read)
       if (!pieces) return refuseGone(db, id)
-      endWhenStalled(reply)
+      endWhenStalled(exchange, limits.downloadPatienceSeconds)
       return describe(reply, file, range).send(Readable.from(pieces))
     },
   })
@@ -143,11 +152,4 @@ const mediaTypes: Record<ReportFormat, string> = {
 
 function day(time: Date): string {
   return time.toISOString().slice(0, 10)
-}
-
-// Whoever takes nothing for so long has gone without a word, or holds the connection to no use; a part can be asked for later.
-const stalledMs = 60_000
-
-function endWhenStalled({ raw }: FastifyReply): void {
-  raw.setTimeout(stalledMs, () => raw.destroy())
 }
