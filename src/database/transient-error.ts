@@ -7,6 +7,11 @@ export function isTransient(error: unknown): boolean {
   return isDatabaseUnavailable(error) || /^40...$/.test(codeOf(error))
 }
 
+/** Whether two transactions waited for each other, and PostgreSQL ended this one: it did nothing. */
+export function isDeadlock(error: unknown): boolean {
+  return codeOf(error) === '40P01'
+}
+
 /**
  * Whether the error is the database's state (gone, full, read-only after a failover, not migrated, too
  * slow to answer) rather than what it was asked to do. Whether a commit happened is unknown.

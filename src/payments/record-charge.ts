@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db, Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
+import { isDeadlock } from '#database/transient-error.ts'
 import type { PaymentMode } from '#messages/charged-payment.ts'
 import type { ChargeResult } from '#targets/payment/charge-result.ts'
 
@@ -15,13 +16,23 @@ export type Asked = { orderId: string; attempt: number }
  * Writes down that an order was charged or declined, in one transaction with what follows from it: the order's own
  * `payment` and, when it was approved, its `order.placed` message. Whoever asked first and is answered last changes
  * nothing. Answers whether targets are to be told, and what is wrong when it was declined before and is charged now.
+ * Somebody who writes the payment by SQL without locking its order first may be in the way: then it is done again.
  */
 export async function recordSettled(
   db: Db,
   { orderId, settled }: { orderId: string; settled: Settled },
 ): Promise<Recorded> {
-  return db.transaction().execute((tx) => settlePayment(tx, { orderId, settled }))
+  for (let left = triesAgain; ; left -= 1) {
+    try {
+      return await db.transaction().execute((tx) => settlePayment(tx, { orderId, settled }))
+    } catch (error) {
+      if (left === 0 || !isDeadlock(error)) throw error
+    }
+  }
 }
+
+// The second time, whoever was in the way has what it waited for. Each costs a second, and a buyer waits.
+const triesAgain = 2
 
 type Recorded = { told: boolean; contradicted?: string }
 

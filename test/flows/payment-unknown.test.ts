@@ -156,7 +156,7 @@ test('a charge that lands after the order was cancelled is found, and given back
 })
 
 /** As a person would who knows what the gateway shows, or a version that does not know what follows from it. */
-const captured = sql`update orderwheel.payments set state = 'captured', token = null, reference = 'ch_1', settled_at = now()`
+const captured = sql`update orderwheel.payments set state = 'captured', token = null, claimed_until = null, reference = 'ch_1', settled_at = now()`
 const declinedPast = sql`update orderwheel.payments set state = 'declined', token = null, reason = 'no', settled_at = now()`
 
 test('whoever writes down that an order was paid, by SQL too, has it told, and a cancellation of it relayed', async () => {
@@ -277,6 +277,41 @@ test('what was told is not told again when the history that says so is dropped',
     await sql`delete from orderwheel.${sql.raw(table)}`.execute(shop.db)
   await sql`select orderwheel.settle_order(${id})`.execute(shop.db)
   expect(await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()).toEqual([])
+})
+
+test('a buyer whose charge worked is told so, though somebody who writes it down by SQL was in the way', async () => {
+  const asked = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const shop = await openShop(async () => {
+    asked.resolve()
+    await goOn.promise
+    return approved('ch_1')
+  })
+  const waiting = async (count: number) => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock'`.execute(shop.db)
+    return rows.length === count
+  }
+  const answer = shop.place()
+  await asked.promise
+  let person: Promise<unknown> | undefined
+  await shop.db.transaction().execute(async (tx) => {
+    await sql`select from orderwheel.payments for update`.execute(tx)
+    person = shop.db.transaction().execute(async (theirs) => {
+      // Not theirs is ended when the two wait for each other.
+      await sql`set local deadlock_timeout = '1h'`.execute(theirs)
+      await captured.execute(theirs)
+    })
+    await eventually(() => waiting(1))
+    goOn.resolve()
+    await eventually(() => waiting(2))
+  })
+  expect(await answer).toMatchObject({ status: 202, body: { state: 'received' } })
+  await person
+  await shop.tell()
+  const told = await shop.db.selectFrom('orderwheel.messages').select('kind').execute()
+  expect(told).toEqual([{ kind: 'order.placed' }])
 })
 
 test('without a lookup, a cancelled order and one that is a day old are left to a person, who ends them', async () => {
