@@ -138,8 +138,8 @@ function toClaimed(
   { announced = false }: ClaimsWanted,
 ): ClaimedDelivery {
   // Each fetch is an attempt; those between the last recorded one and this one were lost. But where calls are announced,
-  // one that was not was never made.
-  const wasCalled = !announced || row.askFirst
+  // one that was not was never made; but a version that announces none shows those that take long.
+  const wasCalled = !announced || row.askFirst || row.isShown
   const unrecorded = wasCalled ? Math.max(0, job.retryCount - row.lastFetch - 1) : 0
   const { lost, lostInARow } = countLost({ lostInARow: row.lostInARow, unrecorded })
   const attempt = row.attempts + lost + 1

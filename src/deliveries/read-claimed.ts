@@ -21,7 +21,7 @@ export async function readClaimed(
   const ids = `{${messageIds.join(',')}}`
   const { rows } = await sql<ClaimedRow>`
     select d.message_id as "messageId", d.order_id as "orderId", d.attempts, d.uncharged,
-           d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited,
+           d.last_fetch as "lastFetch", d.lost_in_a_row as "lostInARow", d.ask_first as "askFirst", d.awaited, ${isShown(messageIds)} as "isShown",
            d.edited, d.after <> '{}' or m.kind <> 'order.placed' as "hasEarlier", m.kind, m.payload,
            date_part('epoch', m.created_at) as "createdAt",
            o.document::text as document, date_part('epoch', o.received_at) as "receivedAt",
@@ -33,6 +33,14 @@ export async function readClaimed(
      where d.message_id = any(${ids}::uuid[]) and ${withinIds('d.message_id', messageIds)}
        and d.target = ${target} and d.settled_at is null`.execute(tx)
   return rows
+}
+
+// A call that lasted for a second, whose end nobody recorded: one that was recorded began when the delivery says.
+function isShown(messageIds: readonly string[]) {
+  return sql<boolean>`(d.started_at is not null and (d.state = 'active' or not exists (
+             select from orderwheel.delivery_attempts a
+              where a.message_id = d.message_id and a.target = d.target and a.started_at >= d.started_at
+                and ${withinIds('a.message_id', messageIds)})))`
 }
 
 type ToRead = {
@@ -50,6 +58,8 @@ export type ClaimedRow = {
   lostInARow: number
   askFirst: boolean
   awaited: boolean
+  /** A call that no attempt tells of was shown as active. */
+  isShown: boolean
   kind: string
   payload: unknown
   createdAt: number

@@ -5,6 +5,7 @@ import { callTarget } from '#deliveries/call-target.ts'
 import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import type { Decision } from '#deliveries/decision.ts'
+import { markActive } from '#deliveries/mark-active.ts'
 import { rescueLost } from '#deliveries/rescue-lost.ts'
 import { cancelOrder } from '#orders/cancel-order.ts'
 import { readOrder } from '#orders/read-order.ts'
@@ -49,6 +50,8 @@ async function openShop(
     const all = (await (await fetch(`${cards.url}/payment/calls`)).json()) as { path: string }[]
     return all.filter((call) => call.path === `/payment${path}`).length
   }
+  const target = config.targets.find(({ name }) => name === 'payment')
+  if (!target) throw new Error('Nothing is captured.')
   return {
     ...shop,
     async pay() {
@@ -59,18 +62,31 @@ async function openShop(
     cancel: (id: string) =>
       shop.db.transaction().execute((tx) => cancelOrder(tx, { id, reason: null })),
     /** A worker takes the capture, calls for it or not, and is killed before anything is written down. */
-    async loseWorker({ calls }: { calls: boolean }) {
-      const target = shop.relayOptions.targets.find(({ name }) => name === 'payment')
-      const wanted = { queue: 'payment', count: 1, announced: true }
-      const [delivery] = await claimDeliveries(shop, wanted)
-      if (!target || !delivery) throw new Error('There is nothing to capture.')
-      const end = calls ? await callTarget(target, delivery, () => true).end : undefined
+    async loseWorker({ calls, version }: { calls: boolean; version?: 'before' }) {
+      const delivery = await this.claim(version === undefined)
+      const begunAt = performance.now() - 20_000
+      const end = calls ? await callTarget(this.target, delivery, () => true).end : undefined
+      if (version)
+        await markActive(shop.db, {
+          target: 'payment',
+          worker: 'old',
+          calls: [{ delivery, begunAt }],
+        })
+      await this.loseHeld()
+      return end?.outcome.kind
+    },
+    target,
+    async claim(announced = true) {
+      const [delivery] = await claimDeliveries(shop, { queue: 'payment', count: 1, announced })
+      if (!delivery) throw new Error('There is nothing to capture.')
+      return delivery
+    },
+    async loseHeld() {
       await sql`update pgboss.job set heartbeat_on = now() - interval '1 hour' where name = 'payment'`.execute(
         shop.db,
       )
       await rescueLost(shop.db, shop.boss, ['payment'])
       await shop.letTimePass()
-      return end?.outcome.kind
     },
     work: () => shop.startWorker().drained(AbortSignal.timeout(30_000)),
     statusOf: async (id: string) => (await readOrder(shop.db, { id }))?.payment?.status,
@@ -223,6 +239,35 @@ test('what a worker asked for before it was killed is made sure of, and refunded
   await shop.work()
   expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
   expect(await shop.statusOf(id)).toBe('refunded')
+})
+
+test('so is what a worker of a version before asked for, which wrote down no call but showed one that took long', async () => {
+  const shop = await openShop(async () => {}, { captureAfter: [] })
+  const id = await shop.pay()
+  expect(await shop.loseWorker({ calls: true, version: 'before' })).toBe('delivered')
+  await shop.cancel(id)
+  await shop.relay()
+  await shop.work()
+  expect(await shop.changes()).toMatchObject({ voids: 0, refunds: 1 })
+  expect(await shop.attempts(id)).toContainEqual(
+    expect.objectContaining({ target: 'payment', outcome: 'abandoned' }),
+  )
+})
+
+test('a worker that was frozen before it called does not undo what its successor wrote down', async () => {
+  const shop = await openShop(async () => {}, { captureAfter: [] })
+  const id = await shop.pay()
+  const frozen = await shop.claim()
+  await shop.loseHeld()
+  const successor = await shop.claim()
+  expect([frozen.attempt, successor.attempt]).toEqual([1, 1])
+  expect(await successor.told?.announce?.()).toBe(true)
+  expect(await frozen.told?.announce?.()).toBe(false)
+  // The successor is lost, too: of its call alone nobody knows what became.
+  await shop.loseHeld()
+  await shop.work()
+  const lost = (await shop.attempts(id)).filter(({ outcome }) => outcome === 'abandoned')
+  expect(lost).toHaveLength(1)
 })
 
 test('a capture that may have been made is made sure of, and refunded', async () => {
