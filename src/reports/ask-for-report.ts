@@ -39,10 +39,11 @@ export async function askForReport(
 ): Promise<AskedReport> {
   const { from, to, format } = wanted
   if (!(await isOver(tx, to))) return { kind: 'not-over' }
-  if (format === 'pdf' && (await isTooLongForPdf(tx, wanted))) return { kind: 'too-long-for-pdf' }
   await takeTurn(tx, asker)
   if ((await countWaiting(tx, asker)) >= mostWaiting) return { kind: 'too-many-waiting' }
   if ((await countKeptBytes(tx, asker)) >= mostKeptBytes) return { kind: 'too-much-kept' }
+  // The last, since it is dear.
+  if (format === 'pdf' && (await isTooLongForPdf(tx, wanted))) return { kind: 'too-long-for-pdf' }
   const payload: ReportRequest = {
     kind: 'orders',
     format,

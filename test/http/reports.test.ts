@@ -110,6 +110,40 @@ test('a PDF that nobody would read is refused when it is asked for', async () =>
     code: 'invalid-report',
     errors: [{ pointer: '/format', detail: expect.stringMatching('50000 orders') as string }],
   })
+  // A key at its limit hears that, and has nothing counted.
+  for (let n = 0; n < 5; n += 1) expect((await shop.ask()).statusCode).toBe(202)
+  expect((await shop.ask({ format: 'pdf' })).json()).toMatchObject({ code: 'too-many-reports' })
+})
+
+test('however many ask for reports at once, two connections to the database are kept busy, one for each key', async () => {
+  shop = await openReportingShop()
+  const tax = { authorization: `Bearer ${await shop.newKey('tax')}` }
+  const busy = async () => {
+    const { rows } = await shop.pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rows.length
+  }
+  const holder = await shop.pool.connect()
+  const asked: ReturnType<ReportingShop['ask']>[] = []
+  try {
+    await holder.query('begin; lock table orderwheel.reports in access exclusive mode')
+    for (let n = 0; n < 30; n += 1) asked.push(shop.ask())
+    const first = await Promise.race(asked)
+    expect(first.json()).toMatchObject({
+      code: 'too-many-reports',
+      detail: expect.stringMatching('at once') as string,
+    })
+    await eventually(async () => (await busy()) > 0)
+    expect(await busy()).toBe(1)
+    asked.push(shop.ask({}, tax))
+    await eventually(async () => (await busy()) === 2)
+    await holder.query('commit')
+  } finally {
+    holder.release(true)
+  }
+  const statuses = (await Promise.all(asked)).map(({ statusCode }) => statusCode)
+  expect(statuses.filter((status) => status === 202)).toHaveLength(6)
 })
 
 test('a part of a file, a file that somebody has already, and its size alone can be asked for', async () => {

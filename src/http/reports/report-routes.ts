@@ -17,6 +17,7 @@ import { deleteReport } from '#reports/delete-report.ts'
 import { readReport } from '#reports/read-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
 
+import { createAskers } from './askers.ts'
 import { linksOf, reportAnswer } from './report-answers.ts'
 import { deleteSchema, getSchema, postSchema } from './report-schemas.ts'
 
@@ -33,6 +34,7 @@ export function addReportRoutes(
   app: FastifyInstance,
   { db, requires, gate, outboxChanged }: ReportRoutes,
 ): void {
+  const ask = createAskers()
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
   routes.route({
@@ -45,14 +47,16 @@ export function addReportRoutes(
       const { kind, format } = request.body
       const { from, to } = readPeriod(request.body)
       const { id: keyId = '', name = '' } = request.apiKey ?? {}
-      const { body, isNew } = await answerOnce(db, { request, reply }, async (tx) => {
-        if (gate.isClosed()) throw gate.refuse()
-        const asked = await askForReport(tx, { format, from, to }, { id: keyId, name })
-        const { id, requestedAt } = admitted(asked)
-        const state = 'waiting'
-        const links = linksOf(id)
-        return { status: 202, body: { id, kind, format, from, to, state, requestedAt, links } }
-      })
+      const { body, isNew } = await ask(keyId, () =>
+        answerOnce(db, { request, reply }, async (tx) => {
+          if (gate.isClosed()) throw gate.refuse()
+          const asked = await askForReport(tx, { format, from, to }, { id: keyId, name })
+          const { id, requestedAt } = admitted(asked)
+          const state = 'waiting'
+          const links = linksOf(id)
+          return { status: 202, body: { id, kind, format, from, to, state, requestedAt, links } }
+        }),
+      )
       if (isNew) outboxChanged()
       return body
     },
