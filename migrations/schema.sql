@@ -1408,7 +1408,7 @@ END),
   constraint reports_requested_by_check CHECK (((length(requested_by) >= 1) AND (length(requested_by) <= 200))),
   constraint reports_sums_check CHECK ((octet_length((sums)::text) <= 65536))
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, fillfactor=50);
-CREATE INDEX reports_of_key ON orderwheel.reports USING btree (api_key_id, expires_at) WHERE ((deleted_at IS NULL) AND (emptied_at IS NULL));
+CREATE INDEX reports_of_key ON orderwheel.reports USING btree (api_key_id, expires_at) WHERE (emptied_at IS NULL);
 CREATE INDEX reports_to_empty ON orderwheel.reports USING btree (LEAST(deleted_at, expires_at)) WHERE (emptied_at IS NULL);
 CREATE INDEX reports_to_forget ON orderwheel.reports USING btree (COALESCE(expires_at, requested_at)) WHERE (emptied_at IS NOT NULL);
 comment on table orderwheel.reports is 'Reports that were asked for with POST /reports. A report is a message (report.requested) about no order: its delivery to the target reports is the making of it. Files expire (reportsDays); the rows go 90 days later. No personal data.';
@@ -1429,7 +1429,7 @@ comment on column orderwheel.reports.digest is 'SHA-256 of the file. Null: not m
 comment on column orderwheel.reports.made_at is 'When it was ready. Null: not yet, or never; its delivery says which.';
 comment on column orderwheel.reports.expires_at is 'Until when it can be downloaded. Its pieces are deleted an hour later.';
 comment on column orderwheel.reports.deleted_at is 'When it was deleted: its pieces are gone or going, nobody makes it any more, and the row stays as long as it would have. Null: it was not.';
-comment on column orderwheel.reports.emptied_at is 'When upkeep found that nothing of it is left to delete. Null: pieces may be there.';
+comment on column orderwheel.reports.emptied_at is 'When upkeep found that nothing of it is left to delete, and nobody is on the way to make it. Null: pieces may be there, or come.';
 comment on constraint reports_begun on orderwheel.reports is 'An attempt began at some time.';
 comment on constraint reports_made on orderwheel.reports is 'What is known of a report that is made is known of no other.';
 comment on constraint reports_period on orderwheel.reports is 'A period has a length.';

@@ -80,10 +80,11 @@ async function takeTurn(tx: Tx, { id }: Asker): Promise<void> {
   )
 }
 
+// One that was deleted counts until a worker has seen that: its message and its delivery are there as long.
 async function countWaiting(tx: Tx, { id }: Asker): Promise<number> {
   const { rows } = await sql<{ waiting: number }>`
     select count(*)::int as waiting from orderwheel.reports r
-     where r.api_key_id = ${id} and r.expires_at is null and r.deleted_at is null and r.emptied_at is null
+     where r.api_key_id = ${id} and r.expires_at is null and r.emptied_at is null
        and (exists (select from orderwheel.outbox b where b.id = r.id and b.kind not like 'order.%')
             or exists (select from orderwheel.deliveries d
                         where d.message_id = r.id and d.target = ${reportsTargetName} and d.settled_at is null))`.execute(

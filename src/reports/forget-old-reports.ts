@@ -53,10 +53,13 @@ async function giveUpOld(db: Db): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-// Not when somebody began it anew meanwhile; nor when another pass, cut off since, was still deleting what this one left to it.
+// Not while it is on its way to be made, for which it counts; nor when somebody began it anew meanwhile, nor when another pass, cut off since, was still deleting what this one left to it.
 async function markEmptied(db: Db, ids: readonly string[]): Promise<void> {
   await sql`
     update orderwheel.reports r set emptied_at = now()
-     where r.id = any(${ids}::uuid[]) and (r.made_at is not null or r.attempt is null)
+     where r.id = any(${ids}::uuid[]) and (r.made_at is not null
+            or r.attempt is null
+               and not exists (select from orderwheel.outbox b where b.id = r.id and b.kind not like 'order.%')
+               and not exists (select from orderwheel.deliveries d where d.message_id = r.id and d.settled_at is null))
        and not exists (select from orderwheel.report_chunks c where c.report_id = r.id)`.execute(db)
 }
