@@ -173,3 +173,26 @@ test('a deletion that was cut off is finished an hour later', async () => {
   expect(await shop.pieces()).toBe(0)
   expect(await shop.report(id)).toMatchObject({ state: 'deleted' })
 })
+
+test.for([
+  ['text/plain', '', 415],
+  ['application/json', '{', 400],
+  ['application/json', '{"a": "\\u0000"}', 422],
+  ['application/json', JSON.stringify('a'.repeat(262_144)), 413],
+] as const)(
+  'a body that nobody asked for (%s, %#) is refused as the description says',
+  async (given) => {
+    const [type, payload, status] = given
+    shop = await openReportingShop()
+    const answer = await shop.app.inject({
+      method: 'DELETE',
+      url: '/reports/019aaaaa-0000-7000-8000-000000000000',
+      headers: { authorization: `Bearer ${shop.key}`, 'content-type': type },
+      payload,
+    })
+    expect(answer.statusCode).toBe(status)
+    const path = shop.app.swagger().paths?.['/reports/{id}']
+    const { code } = answer.json<{ code: string }>()
+    expect(JSON.stringify(path?.delete?.responses)).toContain(`\`${code}\``)
+  },
+)

@@ -79,7 +79,7 @@ export function addReportRoutes(
     method: 'DELETE',
     url: '/reports/:id',
     onRequest: requires('reports'),
-    config: { notFound: 'report-not-found', bodyOptional: true },
+    config: { notFound: 'report-not-found', invalidBody: 'invalid-body', bodyOptional: true },
     schema: deleteSchema,
     async handler({ params, apiKey }, reply) {
       const who = apiKey?.name ?? ''

@@ -77,7 +77,15 @@ export const deleteSchema = {
   params: Type.Object({ id: uuid }),
   response: {
     204: { description: 'It is deleted.', headers: rateLimitHeaders, type: 'null' },
-    ...problemAnswers(...usualProblems, 'report-not-found'),
+    ...problemAnswers(
+      ...usualProblems,
+      'invalid-json',
+      'report-not-found',
+      'request-timeout',
+      'body-too-large',
+      'unsupported-media-type',
+      'invalid-body',
+    ),
   },
 }
 
