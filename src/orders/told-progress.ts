@@ -34,6 +34,8 @@ const longestText = 1_000
  * whose letters these are. Empty when it would be too long: whoever resumes with it is told from the beginning.
  */
 export function progressWriter(order: Listed): (told: ToldProgress) => string {
+  // Each is a letter at least: of an order that had so much happen, nothing is built to be thrown away.
+  if (order.messages.length + order.deliveries.length > longestText) return () => ''
   const digest = digestOf(order)
   return ({ state, payment, messages, deliveries }) => {
     const text = [

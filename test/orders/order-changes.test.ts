@@ -228,3 +228,19 @@ test('what is no progress of ours, or too long for a header, tells from the begi
   expect([...orderChanges(many, all)].length).toBeGreaterThan(1_500)
   expect(progressWriter(many)(all)).toBe('')
 })
+
+test('of an order that had so much happen that nothing can be resumed, nothing is built for each event', () => {
+  let looks = 0
+  const busy = busyOrder(1_000)
+  for (const one of busy.deliveries) {
+    const { key } = one
+    Object.defineProperty(one, 'key', {
+      get: () => {
+        looks += 1
+        return key
+      },
+    })
+  }
+  expect(progressWriter(busy)(nothingTold())).toBe('')
+  expect(looks).toBe(0)
+})
