@@ -13,7 +13,7 @@ type Found = { orderId: string; kind: string; state: string; lastFetch: number }
 /**
  * Gives an open delivery its job again, under the same id. A worker may have had the old one in its hands: it is counted
  * as one more fetch, so that the next claim records an attempt that was lost, asks first, and never blindly calls again
- * a target that is not idempotent. Null when the target has no queue.
+ * a target that is not idempotent; of one whose calls are announced, only a call that was. Null when the target has no queue.
  */
 export async function recreateJob(
   tx: Tx,
