@@ -87,6 +87,15 @@ test('who is really forgotten is no finding, whatever was forgotten before and a
   expect(await findings()).not.toEqual([])
 })
 
+test('nor who was forgotten by something that was interrupted, and has not ended yet', async () => {
+  const person = { email, customerId: null }
+  await forgetPerson(shop.db, { person, who: 'eva', reason: null, evenOpen: false, dryRun: false })
+  await shop.pool.query(
+    `update orderwheel.forgettings set finished_at = null, salt = sha256('a'), person = sha256('b')`,
+  )
+  expect(await findings()).toEqual([])
+})
+
 /** As forgetting does. */
 async function change(statement: string): Promise<void> {
   await shop.pool.query(`begin; set local orderwheel.forgetting = 'on'; ${statement}; commit`)

@@ -81,6 +81,13 @@ async function openShop(answer: () => Promise<ChargeResult>, lookup?: Lookup) {
     },
     letHourPass: () =>
       sql`update orderwheel.outbox set created_at = created_at - interval '61 minutes'`.execute(db),
+    /** Whether so many wait for a lock. */
+    async areWaiting(count: number) {
+      const { rows } = await sql`
+        select from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+      return rows.length === count
+    },
     refusals: async () =>
       (
         await db.selectFrom('orderwheel.outbox').select('refusal').orderBy('position').execute()
@@ -279,6 +286,22 @@ test('what was told is not told again when the history that says so is dropped',
   expect(await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()).toEqual([])
 })
 
+test('what is cancelled by SQL at the moment it is paid by SQL is not told as placed after it', async () => {
+  const shop = await openShop(lost)
+  const id = await shop.pending()
+  let paying: Promise<unknown> | undefined
+  await shop.db.transaction().execute(async (tx) => {
+    await sql`insert into orderwheel.outbox (order_id, kind) values (${id}, 'order.cancelled')`.execute(
+      tx,
+    )
+    paying = captured.execute(shop.db)
+    await eventually(() => shop.areWaiting(1))
+  })
+  await paying
+  const outbox = await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()
+  expect(outbox).toEqual([{ kind: 'order.cancelled' }])
+})
+
 test('a buyer whose charge worked is told so, though somebody who writes it down by SQL was in the way', async () => {
   const asked = Promise.withResolvers<void>()
   const goOn = Promise.withResolvers<void>()
@@ -287,12 +310,6 @@ test('a buyer whose charge worked is told so, though somebody who writes it down
     await goOn.promise
     return approved('ch_1')
   })
-  const waiting = async (count: number) => {
-    const { rows } = await sql`
-      select from pg_stat_activity
-       where datname = current_database() and wait_event_type = 'Lock'`.execute(shop.db)
-    return rows.length === count
-  }
   const answer = shop.place()
   await asked.promise
   let person: Promise<unknown> | undefined
@@ -303,9 +320,9 @@ test('a buyer whose charge worked is told so, though somebody who writes it down
       await sql`set local deadlock_timeout = '1h'`.execute(theirs)
       await captured.execute(theirs)
     })
-    await eventually(() => waiting(1))
+    await eventually(() => shop.areWaiting(1))
     goOn.resolve()
-    await eventually(() => waiting(2))
+    await eventually(() => shop.areWaiting(2))
   })
   expect(await answer).toMatchObject({ status: 202, body: { state: 'received' } })
   await person
