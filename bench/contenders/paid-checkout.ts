@@ -31,13 +31,14 @@ async function checkOut(externalId: string, payment: object): Promise<Placed> {
   return { id, ms }
 }
 
-/** When every target was told of an order, or has given up. */
+/** When every target was told of an order. */
 async function untilTold({ id }: Pick<Placed, 'id'>): Promise<void> {
   const answer = await fetch(`${url}/orders/${id}`, { headers: { authorization } })
   const { state } = (await answer.json()) as { state?: string }
-  if (state === undefined) throw new Error(`order ${id}: ${answer.status}`)
-  if (state === 'completed' || state === 'needs-attention') return
-  await setTimeout(250)
+  if (state === undefined || state === 'needs-attention')
+    throw new Error(`order ${id}: ${answer.status} ${state}`)
+  if (state === 'completed') return
+  await setTimeout(1_000)
   return await untilTold({ id })
 }
 

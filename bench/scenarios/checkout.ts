@@ -116,11 +116,13 @@ async function startProduct(
 
 /** By target, how long after the order was received it was told, in seconds; of orders that came with a card. */
 async function whenTold({ pool }: BenchDatabase): Promise<Record<string, object>> {
-  const { rows } = await pool.query<{ target: string; seconds: number }>(
-    `select d.target, extract(epoch from d.settled_at - o.received_at)::float8 as seconds
+  const { rows } = await pool.query<{ target: string; state: string; seconds: number }>(
+    `select d.target, d.state, extract(epoch from d.settled_at - o.received_at)::float8 as seconds
        from orderwheel.deliveries d join orderwheel.orders o on o.id = d.order_id
       where o.external_id like 'CARD-%'`,
   )
+  const untold = rows.find(({ state }) => state !== 'delivered')
+  if (untold) throw new Error(`${untold.target} was not told of an order, it is ${untold.state}`)
   return summarise(rows)
 }
 
