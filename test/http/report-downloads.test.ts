@@ -109,7 +109,11 @@ test('however many download, two connections to the database read for them, and 
 
 test('a key that asks and hangs up, again and again, breaks no download of another key', async () => {
   await openShop({ maxDownloads: 3 })
+  const begun = once(shop.app.server, 'request')
   const reader = await download(tax)
+  const [, sent] = (await begun) as [unknown, ServerResponse]
+  // Sockets are full, and nothing more is read for it.
+  await eventually(lasting(() => sent.writableNeedDrain))
   const holder = await shop.pool.connect()
   let text: Promise<string>
   try {
@@ -128,7 +132,15 @@ test('a key that asks and hangs up, again and again, breaks no download of anoth
     reader.on('data', (chunk: Buffer) => (bytes += chunk.length))
     text = textOf(reader)
     text.catch(() => {})
-    await eventually(() => bytes > 0 && bytes % 262_144 === 0)
+    // It has all that was read for it, and asks for more.
+    let before = 0
+    await eventually(
+      lasting(() => {
+        const isStill = bytes === before
+        before = bytes
+        return isStill
+      }),
+    )
     await holder.query('commit')
   } finally {
     holder.release(true)
@@ -211,6 +223,15 @@ test('who takes a file bit by bit gets all of it, however long that lasts, also 
   }
   expect(bytes).toBe(80 * 262_144)
 })
+
+/** Whether something was so each of the last twenty times that it was asked. */
+function lasting(probe: () => boolean): () => boolean {
+  let times = 0
+  return () => {
+    times = probe() ? times + 1 : 0
+    return times >= 20
+  }
+}
 
 /** The processes of PostgreSQL that wait to read a piece. */
 async function reading(): Promise<number[]> {
