@@ -40,8 +40,9 @@ test.each(['api', 'relay', 'worker', 'all'])(
     for (const part of parts)
       await running.said(part === 'api' ? /listening at/ : new RegExp(`"msg":"${part} started"`))
 
-    // What it does when it starts is not idling.
+    // What it does when it starts is not idling: it leases slots of each target, and gives them back unused.
     await secondsPass(3)
+    await eventually(noSlotsLeased)
     const before = await readServerLog()
     const seconds = await secondsPass(measuredSeconds)
     const asked = findTransactions((await readServerLog()).slice(before.length))
@@ -51,7 +52,12 @@ test.each(['api', 'relay', 'worker', 'all'])(
   },
 )
 
-/** By the server's clock; answers how many it were. */
+async function noSlotsLeased(): Promise<boolean> {
+  const { rows } = await database.pool.query('select from orderwheel.slot_leases')
+  return rows.length === 0
+}
+
+/** Answers how many it were. */
 async function secondsPass(seconds: number): Promise<number> {
   const begun = performance.now()
   const passed = () => (performance.now() - begun) / 1_000
