@@ -28,7 +28,7 @@ export function nothingInTheWay(orderIds: readonly string[]) {
      where ${inTheWayOf('w')} and ${sinceOrders('b.message_id', orderIds)})`
 }
 
-/** `lastFetch` is -1 for those that never had a job. */
+/** `lastFetch` is -1 for those that never had a job, -2 for those of which that is not known (see recreateDelivery). */
 type Released = JobToReplace & { target: string }
 
 /**
@@ -72,7 +72,7 @@ async function addNew(
   throw new Error(`Queue ${target} took ${inserted.length} of ${add.length} released jobs.`)
 }
 
-/** Those that died and were replayed. */
+/** Those that died and were replayed. Of one that may have had a job, its new one is a fetch ahead: a lost attempt. */
 async function addAgain(
   tx: Tx,
   boss: Boss,
@@ -82,7 +82,7 @@ async function addAgain(
   const counts = await replaceJobs(tx, boss, { queue: target, replace })
   const counted = [...counts].map(([id, count]) => ({ id, count }))
   await sql`
-    update orderwheel.deliveries d set last_fetch = c.count
+    update orderwheel.deliveries d set last_fetch = c.count - (d.last_fetch = -2)::int
       from json_to_recordset(${JSON.stringify(counted)}::json) as c(id uuid, count int)
      where d.message_id = c.id and d.target = ${target} and d.last_fetch <> c.count`.execute(tx)
 }

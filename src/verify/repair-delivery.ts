@@ -23,7 +23,7 @@ export async function recreateDelivery(
   const after = afterOf(target)
   const job = await readJob(tx, { messageId, target })
   if (!after || job === 'active') return null
-  const isNew = await insertDelivery(tx, { messageId, target, after, hasJob: job !== undefined })
+  const isNew = await insertDelivery(tx, { messageId, target, after, job })
   if (!isNew) return null
   await markAwaited(tx, orderId)
   const targets = await releaseWaiting(tx, boss, [orderId])
@@ -45,19 +45,20 @@ type NewDelivery = {
   messageId: string
   target: string
   after: readonly string[]
-  hasJob: boolean
+  job: string | undefined
 }
 
 // A target that is not told of this message is not waited for. The fetch before a job's first is -1: one more is one
-// that nobody recorded.
+// that nobody recorded. A job that was fetched before has counted by itself, but not that its call was announced.
 async function insertDelivery(
   tx: Tx,
-  { messageId, target, after, hasJob }: NewDelivery,
+  { messageId, target, after, job }: NewDelivery,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, last_fetch)
-    select m.id, ${target}, m.position, m.order_id, ${hasJob ? 'queued' : 'waiting'},
-           array(select a from unnest(${after}::text[]) a where a = any(m.targets)), ${hasJob ? -1 : -2}
+    insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, last_fetch, ask_first)
+    select m.id, ${target}, m.position, m.order_id, ${job ? 'queued' : 'waiting'},
+           array(select a from unnest(${after}::text[]) a where a = any(m.targets)), ${job ? -1 : -2},
+           ${job !== 'created'}
       from orderwheel.messages m
      where m.id = ${messageId}::uuid and ${hasQueue(sql`${target}`)} and not exists (${laterTold(target)})
     on conflict do nothing`.execute(tx)

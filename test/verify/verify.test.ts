@@ -620,6 +620,28 @@ test('an order that was cancelled before it was told of is not placed behind tha
   expect(await repair(found)).toEqual(['for-a-person'])
 })
 
+test('a delivery that is written again without its old job counts as called once', async () => {
+  const day = await openDay()
+  const ofErp = sql`name = 'erp' and id = ${day.queued.messageId}`
+  await sql`delete from pgboss.job where ${ofErp}`.execute(shop.db)
+  await sql`delete from orderwheel.deliveries where target = 'erp' and message_id = ${day.queued.messageId}`.execute(
+    shop.db,
+  )
+  expect(await repair(await verifyShop(shop.db))).toContain('mended')
+  const { rows } = await sql`
+    select ask_first from orderwheel.deliveries where target = 'erp' and message_id = ${day.queued.messageId}`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([{ ask_first: true }])
+  erpFails = false
+  shop.startWorker()
+  await settled(day.queued.orderId, { erp: 'delivered', mail: 'delivered', slow: 'retrying' })
+  const attempts = (await shop.attempts(day.queued.orderId)).filter(
+    ({ target }) => target === 'erp',
+  )
+  expect(attempts.map(({ outcome }) => outcome)).toEqual(['abandoned', 'delivered'])
+})
+
 test('a job that is recreated keeps out the worker that had the old one', async () => {
   const day = await openDay()
   await sql`delete from pgboss.job where name = 'erp' and id = ${day.queued.messageId}`.execute(
