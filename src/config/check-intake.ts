@@ -15,7 +15,7 @@ const IntakeSchema = Type.Object(
   { additionalProperties: false },
 )
 
-/** From how large a backlog on orders and messages are answered 429. What is left out has its default. */
+/** From how large a backlog on orders, messages and requests for reports are answered 429. What is left out has its default. */
 export type IntakeOptions = Static<typeof IntakeSchema>
 
 export function fillIntake(written: unknown): IntakeLimits {

@@ -15,7 +15,7 @@ export type ConfigDefinition<Name extends string = string, Own extends string = 
   /** Charges orders that come with a `payment.token`, while the buyer waits. */
   payment?: PaymentDefinition
   retention?: RetentionOptions
-  /** From how large a backlog on `POST /orders` and `POST /messages` answer 429. */
+  /** From how large a backlog on `POST /orders`, `POST /messages` and `POST /reports` answer 429. */
   intake?: IntakeOptions
   /** Where alerts are told; nowhere when it is left out. */
   alerts?: AlertsDefinition

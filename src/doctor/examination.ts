@@ -20,7 +20,7 @@ export type Patient = {
   deployment: Deployment
   targets: readonly ExaminedTarget[]
   routes: Routes
-  /** From when on orders and messages are refused. */
+  /** From when on orders, messages and requests for reports are refused. */
   intake: IntakeLimits
   /** Why there is no configuration: then what can be said without is. */
   unconfigured?: string

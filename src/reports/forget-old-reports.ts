@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db } from '#database/open-database.ts'
 
-import { deleteUselessChunks, grace } from './useless-chunks.ts'
+import { deleteUselessChunks, keptAfterExpiry } from './useless-chunks.ts'
 
 /**
  * Deletes what is left of reports that expired, were deleted or are made no more, and forgets those of long ago. Looks only at
@@ -30,7 +30,7 @@ const reportsAtATime = 1_000
 async function findOver(db: Db): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select r.id from orderwheel.reports r
-     where r.emptied_at is null and least(r.deleted_at, r.expires_at) < now() - ${grace}
+     where r.emptied_at is null and least(r.deleted_at, r.expires_at) < now() - ${keptAfterExpiry}
      order by least(r.deleted_at, r.expires_at) limit ${reportsAtATime}`.execute(db)
   return rows.map(({ id }) => id)
 }

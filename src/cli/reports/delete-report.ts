@@ -8,7 +8,7 @@ import { deleteReport } from '#reports/delete-report.ts'
 
 const name = 'reports delete'
 
-export const deleteReports = defineCommand({
+export const deleteReportCommand = defineCommand({
   name,
   summary: 'Deletes the file of a report, at once; one that is not ready is made no more',
   usage: '<id> [--reason <text>] [--json]',
