@@ -42,11 +42,11 @@ end
 $$;
 comment on function orderwheel.payment_settled() is 'Has follow what follows, in the transaction that writes down what became of a payment.';
 
+create trigger payment_settled after update of state on orderwheel.payments
+  for each row when (old.state = 'pending' and new.state <> 'pending') execute function orderwheel.payment_settled();
+comment on trigger payment_settled on orderwheel.payments is 'Whoever writes down what became of a payment, the order goes on.';
+
 -- Those that were settled past us, and whose cancellation would wait for ever.
 select orderwheel.settle_order(b.order_id)
   from orderwheel.outbox b join orderwheel.payments p on p.order_id = b.order_id
  where b.try_after = 'infinity' and p.state <> 'pending';
-
-create trigger payment_settled after update of state on orderwheel.payments
-  for each row when (old.state = 'pending' and new.state <> 'pending') execute function orderwheel.payment_settled();
-comment on trigger payment_settled on orderwheel.payments is 'Whoever writes down what became of a payment, the order goes on.';

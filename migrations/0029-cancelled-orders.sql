@@ -1,6 +1,6 @@
 -- What an order came to is read from its history. Before a month of that is dropped, what nobody would know without it is
 -- written to the order and its payment: that it was cancelled, and what became of the money. Two columns without a default:
--- orders and payments are locked for a moment, and no row is read or written; the next migration looks at the check.
+-- orders and payments are locked for a moment, and no row is read or written; 0031 looks at the check.
 
 alter table orderwheel.orders add column cancelled_at timestamptz;
 comment on column orderwheel.orders.cancelled_at is 'When it was cancelled, written down before the history that says so is dropped (keep_endings); null: its messages say it, if it was.';

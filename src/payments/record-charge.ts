@@ -22,9 +22,16 @@ export async function recordSettled(
   db: Db,
   { orderId, settled }: { orderId: string; settled: Settled },
 ): Promise<Recorded> {
+  return settleInTransaction(db, (tx) => settlePayment(tx, { orderId, settled }))
+}
+
+type Recorded = { told: boolean; contradicted?: string }
+
+/** Does what settles a payment in a transaction; in another one when it met somebody who locks in another order. */
+export async function settleInTransaction<T>(db: Db, settle: (tx: Tx) => Promise<T>): Promise<T> {
   for (let left = triesAgain; ; left -= 1) {
     try {
-      return await db.transaction().execute((tx) => settlePayment(tx, { orderId, settled }))
+      return await db.transaction().execute(settle)
     } catch (error) {
       if (left === 0 || !isDeadlock(error)) throw error
     }
@@ -34,9 +41,7 @@ export async function recordSettled(
 // The second time, whoever was in the way has what it waited for. Each costs a second, and a buyer waits.
 const triesAgain = 2
 
-type Recorded = { told: boolean; contradicted?: string }
-
-/** The same in a transaction that does more. */
+/** The same as recordSettled in a transaction that does more. */
 export async function settlePayment(
   tx: Tx,
   { orderId, settled }: { orderId: string; settled: Settled },
@@ -78,10 +83,11 @@ async function write(
   const reference = isApproved ? settled.reference : null
   const reason = isApproved ? null : settled.reason
   const code = isApproved ? null : (settled.code ?? null)
+  // Not now(), from before the wait for the order's lock: a cancellation that came in between was first.
   await sql`
     update orderwheel.payments
        set state = ${state}, reference = ${reference}, reason = ${reason}, code = ${code}, token = null,
-           claimed_until = null, settled_at = now()
+           claimed_until = null, settled_at = clock_timestamp()
      where order_id = ${orderId} and state = 'pending'`.execute(tx)
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 
 import type { Db, Tx } from '#database/open-database.ts'
 
-import { settlePayment, type Settled } from './record-charge.ts'
+import { settleInTransaction, settlePayment, type Settled } from './record-charge.ts'
 
 export type SettledByHand =
   | { kind: 'settled'; state: string; told: boolean }
@@ -19,7 +19,7 @@ export async function settleByHand(
   db: Db,
   given: { orderId: string; settled: Settled; who: string; reason: string | null },
 ): Promise<SettledByHand> {
-  return db.transaction().execute((tx) => settle(tx, given))
+  return settleInTransaction(db, (tx) => settle(tx, given))
 }
 
 async function settle(

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '#database/open-database.ts'
 
 import { cancelledUncharged } from './charge.ts'
-import { recordUnknown, settlePayment, type Asked } from './record-charge.ts'
+import { settleInTransaction, recordUnknown, settlePayment, type Asked } from './record-charge.ts'
 
 /**
  * Takes back an order whose charge for certain never reached the gateway (`why`). False: the order stays. Somebody else has
@@ -11,7 +11,7 @@ import { recordUnknown, settlePayment, type Asked } from './record-charge.ts'
  * it was cancelled, and the gateway asked again if not.
  */
 export async function takeBackOrder(db: Db, asked: Asked, why: string): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
+  return settleInTransaction(db, async (tx) => {
     // Whoever adds a message share-locks the order: it is either seen here, or finds no order.
     await sql`select from orderwheel.orders where id = ${asked.orderId} for update`.execute(tx)
     if (await remove(tx, asked)) return true

@@ -58,7 +58,7 @@ async function markEmptied(db: Db, ids: readonly string[]): Promise<void> {
   await sql`
     update orderwheel.reports r set emptied_at = now()
      where r.id = any(${ids}::uuid[]) and (r.made_at is not null
-            or r.attempt is null
+            or (r.attempt is null or r.deleted_at is not null)
                and not exists (select from orderwheel.outbox b where b.id = r.id and b.kind not like 'order.%')
                and not exists (select from orderwheel.deliveries d where d.message_id = r.id and d.settled_at is null))
        and not exists (select from orderwheel.report_chunks c where c.report_id = r.id)`.execute(db)

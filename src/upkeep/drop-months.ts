@@ -64,14 +64,14 @@ async function whyOrdersKept(db: Db | Tx, until: Date): Promise<string | undefin
   const { rows } = await sql<{ orderId: string }>`
     select later.order_id as "orderId"
       from (select order_id from orderwheel.deliveries
-             where settled_at is null and message_id >= ${end} and order_id < ${end}
+             where (settled_at is null or state = 'uncertain') and message_id >= ${end} and order_id < ${end}
             union all
             select order_id from orderwheel.dead_letters
              where resolved_at is null and message_id >= ${end} and order_id < ${end}) later
      where exists (select from orderwheel.deliveries d
                     where d.order_id = later.order_id and d.message_id < ${end})
      limit 1`.execute(db)
-  return rows[0] && `order ${rows[0].orderId} of that time is being told of, or dead`
+  return rows[0] && `order ${rows[0].orderId} of that time is being told of, or dead or uncertain`
 }
 
 // By the hour: a statement has to end within 30 s, and what it locks keeps others waiting.
@@ -91,16 +91,18 @@ async function keepEndings(db: Db, until: Date): Promise<undefined> {
 async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
   const end = sql`orderwheel.first_id(${until})`
   const { rows } = await sql<{ waits: boolean; undone: boolean }>`
-    select exists (select from orderwheel.outbox where id < ${end})
+    select exists (select from orderwheel.outbox where id < ${end} and kind not like 'order.%')
         or exists (select from orderwheel.outbox b
                     where order_id < ${end}
-                      and exists (select from orderwheel.deliveries d
-                                   where d.order_id = b.order_id and d.message_id < ${end})) as waits,
+                      and (id < ${end}
+                           or exists (select from orderwheel.deliveries d
+                                       where d.order_id = b.order_id and d.message_id < ${end}))) as waits,
            exists (select from orderwheel.deliveries where settled_at is null and message_id < ${end})
         or exists (select from orderwheel.dead_letters
                     where message_id < ${end} and resolved_at is null) as undone`.execute(tx)
   if (rows[0]?.waits) return 'a message of that time, or about an order of it, is in the outbox'
-  return rows[0]?.undone ? 'a delivery of that time is open again' : undefined
+  if (rows[0]?.undone) return 'a delivery of that time is open again'
+  return whyOrdersKept(tx, until)
 }
 
 async function dropPatiently(db: Db, month: Month): Promise<string | undefined> {

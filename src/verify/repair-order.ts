@@ -24,11 +24,7 @@ async function placePaid(tx: Tx, { orderId }: Finding): Promise<Message | undefi
     select orderwheel.settle_order(o.id)
       from orderwheel.orders o join orderwheel.payments p on p.order_id = o.id
      where o.id = ${orderId}::uuid and o.forgotten_at is null and p.state in ('authorized', 'captured')
-       and o.document #>> '{payment,status}' = 'pending'
-       and not exists (select from orderwheel.messages m where m.order_id = o.id)
-       and not exists (select from orderwheel.outbox b where b.order_id = o.id and b.kind = 'order.cancelled')`.execute(
-    tx,
-  )
+       and o.document #>> '{payment,status}' = 'pending'`.execute(tx)
   const { rows } = await sql<Message>`
     select id from orderwheel.outbox where order_id = ${orderId}::uuid and kind = 'order.placed'`.execute(
     tx,

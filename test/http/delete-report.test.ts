@@ -102,10 +102,12 @@ test('deleting makes room for a key that keeps a gibibyte; for one that waits fo
   expect((await shop.ask()).statusCode).toBe(429)
   await shop.remove(asked[0]?.json<{ id: string }>().id ?? '')
   expect((await shop.ask()).statusCode).toBe(429)
-  await shop.relay()
   await shop.pool.query(
     `update orderwheel.reports set deleted_at = now() - interval '2 hours' where deleted_at is not null`,
   )
+  // Neither while its message waits, nor while its job does.
+  await upkeep()
+  await shop.relay()
   await upkeep()
   expect((await shop.ask()).statusCode).toBe(429)
   await shop.workOff()
@@ -172,6 +174,23 @@ test('a deletion that was cut off is finished an hour later', async () => {
   expect(await upkeep()).toBe(1)
   expect(await shop.pieces()).toBe(0)
   expect(await shop.report(id)).toMatchObject({ state: 'deleted' })
+})
+
+test('what was left of making a deleted report, by a worker that died, is deleted once nobody makes it', async () => {
+  shop = await openReportingShop()
+  const id = await shop.make()
+  // As a worker leaves it that knew nothing of deleting: begun, and never made.
+  await shop.pool.query(
+    `update orderwheel.reports
+        set made_at = null, expires_at = null, sums = null, digest = null, deleted_at = now() - interval '2 hours'`,
+  )
+  expect(await upkeep()).toBe(1)
+  expect(await shop.pieces()).toBe(0)
+  const { rows } = await shop.pool.query(
+    'select emptied_at is not null as emptied from orderwheel.reports where id = $1',
+    [id],
+  )
+  expect(rows).toEqual([{ emptied: true }])
 })
 
 test.for([

@@ -212,21 +212,48 @@ test('a month whose message still waits in the outbox stays, or nobody could be 
   expect(await dropMonths(shop.db, 3)).toHaveLength(1)
 })
 
-test('a month whose message is relayed while it waits for its locks stays: what is told of it is open', async () => {
+test.each([
+  {
+    what: 'its message is relayed: what is told of it is open',
+    before: async () => {},
+    meanwhile: () => shop.relay(),
+    reason: /^a delivery of that time is open again$/,
+  },
+  {
+    what: 'what is told of it dies',
+    before: async () => {},
+    meanwhile: async (orderId: string) => {
+      refused.add(orderId)
+      await deliverAll()
+    },
+    reason: /^a delivery of that time is open again$/,
+  },
+  {
+    what: 'a later message of its order is relayed',
+    before: () => deliverAll(),
+    meanwhile: async (orderId: string) => {
+      refused.add(orderId)
+      await shop.addMessage(orderId, 'order.placed')
+      await shop.relay()
+    },
+    reason: /^order .* of that time is being told of/,
+  },
+])('a month stays when it waits for its locks and $what', async ({ before, meanwhile, reason }) => {
   await beginMonthsAgo(shop.db, 3)
   const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+  await before()
   const reading = await shop.db.startTransaction().execute()
   await sql`select from orderwheel.deliveries`.execute(reading)
   const dropping = dropMonths(shop.db, 3)
   await eventually(async () => (await waitingForLocks()) > 0)
-  await shop.relay()
+  await meanwhile(orderId)
   await reading.rollback().execute()
 
   expect((await dropping).at(-1)).toMatchObject({
     kind: 'kept',
-    reason: 'a delivery of that time is open again',
+    reason: expect.stringMatching(reason),
   })
-  expect(await shop.deliveries(orderId)).toEqual({ erp: 'queued' })
+  expect((await readOrder(shop.db, { id: orderId }))?.messages).not.toEqual([])
 })
 
 async function waitingForLocks(): Promise<number> {
@@ -251,9 +278,15 @@ test('a month stays until what happened later to its orders is told, which follo
   await deliverAll()
   expect(await shop.deliveries(orderId)).toEqual({ erp: 'dead' })
   expect(await why()).toMatchObject({ kind: 'kept', reason: expect.stringContaining(orderId) })
+  const die = sql`update orderwheel.deliveries set state = 'dead' where state = 'uncertain'`
+  await sql`update orderwheel.deliveries set state = 'uncertain' where state = 'dead'`.execute(
+    shop.db,
+  )
   await sql`update orderwheel.dead_letters set resolution = 'discarded', resolved_at = now(), resolved_by = 'eva'`.execute(
     shop.db,
   )
+  expect(await why()).toMatchObject({ kind: 'kept', reason: expect.stringContaining(orderId) })
+  await die.execute(shop.db)
   expect(await why()).toMatchObject({ kind: 'dropped' })
 })
 
