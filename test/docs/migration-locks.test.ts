@@ -11,7 +11,7 @@ import { testDatabase } from '../support/test-database.ts'
 const page = readFileSync(new URL('../../docs/for-dbas.md', import.meta.url), 'utf8')
 
 // That have a row for each order, or more.
-const large = `^(orders|outbox|messages|deliveries|delivery_attempts|dead_letters|replay_items)(_until_|_\\d|$)`
+const large = `^(orders|outbox|messages|deliveries|delivery_attempts|dead_letters|replay_items|payments)(_until_|_\\d|$)`
 
 test('whoever runs migrations on a large database finds whom each of them keeps waiting', async () => {
   const database = await testDatabase({ template: 'template0' })

@@ -9,6 +9,7 @@ import { cancelOrder } from '#orders/cancel-order.ts'
 import { readOrder } from '#orders/read-order.ts'
 import { listUnknown } from '#payments/list-unknown.ts'
 import { reconcilePayments } from '#payments/reconcile-payments.ts'
+import { settlePayment } from '#payments/record-charge.ts'
 import { settleByHand } from '#payments/settle-by-hand.ts'
 import { approved, notCharged } from '#targets/payment/charge-result.ts'
 import { customPayment } from '#targets/payment/custom-payment.ts'
@@ -300,6 +301,20 @@ test('what is cancelled by SQL at the moment it is paid by SQL is not told as pl
   await paying
   const outbox = await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()
   expect(outbox).toEqual([{ kind: 'order.cancelled' }])
+})
+
+test("an order that is cancelled while its payment is being written down is lost in nobody's eyes", async () => {
+  const shop = await openShop(lost)
+  const id = await shop.pending()
+  await shop.db.transaction().execute(async (tx) => {
+    await sql`select now()`.execute(tx)
+    await shop.cancel(id)
+    await settlePayment(tx, { orderId: id, settled: { kind: 'approved', reference: 'ch_1' } })
+  })
+  const outbox = await shop.db.selectFrom('orderwheel.outbox').select('kind').execute()
+  expect(outbox).toEqual([{ kind: 'order.cancelled' }])
+  await shop.tell()
+  expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
 })
 
 test('a buyer whose charge worked is told so, though somebody who writes it down by SQL was in the way', async () => {
