@@ -28,7 +28,8 @@ function takeFromStock(PDO $db, string $sku, int $quantity): void
 }
 
 $db = new PDO(
-    getenv('DATABASE_DSN'), // pgsql:host=127.0.0.1;port=5432;dbname=shop
+    // pgsql:host=127.0.0.1;port=5432;dbname=shop
+    getenv('DATABASE_DSN') ?: throw new RuntimeException('Set DATABASE_DSN, DATABASE_USER and DATABASE_PASSWORD.'),
     getenv('DATABASE_USER'),
     getenv('DATABASE_PASSWORD'),
     [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]

@@ -1,6 +1,6 @@
 <?php
 // Places the order in a file, with nothing but PHP's own streams:
-// ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… php place-order.php order.json
+// ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… php place-order.php [order.json]
 
 declare(strict_types=1);
 
@@ -86,7 +86,7 @@ final class Problem extends RuntimeException
 
 if (realpath($argv[0] ?? '') === __FILE__) {
     // As objects: an empty array would not become {} again.
-    $order = json_decode(file_get_contents($argv[1]), false, 512, JSON_THROW_ON_ERROR);
+    $order = json_decode(file_get_contents($argv[1] ?? __DIR__ . '/order.json'), false, 512, JSON_THROW_ON_ERROR);
     $url = getenv('ORDERWHEEL_URL') ?: 'http://127.0.0.1:8080';
     $apiKey = getenv('ORDERWHEEL_API_KEY') ?: 'ow_dev_storefront';
     try {

@@ -1,4 +1,4 @@
-// Places the order in a file: ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… node place-order.ts order.json, with Node 24
+// Places the order in a file: ORDERWHEEL_URL=… ORDERWHEEL_API_KEY=… node place-order.ts [order.json], with Node 24
 import { readFile } from 'node:fs/promises'
 
 import { createClient, NoAnswerError, type Order, ProblemError } from 'orderwheel/client'
@@ -6,7 +6,8 @@ import { createClient, NoAnswerError, type Order, ProblemError } from 'orderwhee
 const { ORDERWHEEL_URL = 'http://127.0.0.1:8080', ORDERWHEEL_API_KEY = 'ow_dev_storefront' } =
   process.env
 const orderwheel = createClient({ url: ORDERWHEEL_URL, apiKey: ORDERWHEEL_API_KEY })
-const order = JSON.parse(await readFile(process.argv[2] ?? 'order.json', 'utf8')) as Order
+const file = process.argv[2] ?? new URL('order.json', import.meta.url)
+const order = JSON.parse(await readFile(file, 'utf8')) as Order
 
 try {
   const placed = await orderwheel.placeOrder(order)

@@ -1,5 +1,5 @@
 """Places the order in a file, with Python's standard library only:
-ORDERWHEEL_URL=... ORDERWHEEL_API_KEY=... python3 place_order.py order.json
+ORDERWHEEL_URL=... ORDERWHEEL_API_KEY=... python3 place_order.py [order.json]
 """
 
 import email.utils
@@ -92,7 +92,8 @@ class Problem(Exception):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "order.json")
+    with open(sys.argv[1] if len(sys.argv) > 1 else beside, encoding="utf-8") as file:
         to_place = json.load(file)
     try:
         placed = place_order(

@@ -113,7 +113,7 @@ export function checkConfig(
 }
 
 const howToSet =
-  'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself.'
+  'Copy .env.example to .env and fill it in; "npm start" fills in those of the shipped file by itself, and beside it eval "$(npx orderwheel simulate --variables)" does.'
 
 const settings = ['targets', 'messages', 'routes', 'payment', 'retention', 'intake', 'alerts']
 const targetsMissing = { path: 'targets', message: 'must be an object of targets by name' }

@@ -17,7 +17,8 @@ Orderwheel is running.
   API                ${url}
   API reference      ${url}/docs
   simulated targets  ${simulator.url}
-  development key    ow_dev_storefront
+  storefront's key   ow_dev_storefront
+  operator's key     ow_dev_operator
 
 Send an order (paste this into another terminal):
 

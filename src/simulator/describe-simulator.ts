@@ -4,7 +4,7 @@ import { paymentLatencyMs, usualLatenciesMs } from './behaviour.ts'
 export function describeSimulator(host: string): string {
   const url = `http://${host}`
   const targets = Object.entries(usualLatenciesMs).map(
-    ([name, ms]) => `  ${name.padEnd(20)}${String(ms).padStart(5)} ms${mailNote(name)}`,
+    ([name, ms]) => `  ${name.padEnd(20)}${String(ms).padStart(5)} ms${noteOf(name)}`,
   )
   return `Orderwheel's simulated targets. Any /<target>/... is taken as a call to that target.
 
@@ -39,6 +39,8 @@ The mail server's (/confirmation-email/behaviour is the same):
 `
 }
 
-function mailNote(name: string): string {
-  return name === 'confirmation-email' ? '  told over SMTP, see /mailbox' : ''
+function noteOf(name: string): string {
+  if (name === 'confirmation-email') return '  told over SMTP, see /mailbox'
+  const isBuiltIn = name === 'receipt' || name === 'audit'
+  return isBuiltIn ? '  built in: only who does without Orderwheel calls it' : ''
 }

@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 
+import { freePort } from '#embedded-postgres/free-port.ts'
 import { createClient, NoAnswerError, type Order, ProblemError } from 'orderwheel/client'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
@@ -97,6 +98,15 @@ test('an order that breaks rules is refused at once, with every rule it breaks',
   const stranger = createClient({ url: api.url, apiKey: 'ow_live_unknown' })
   await expect(stranger.placeOrder(newOrder())).rejects.toMatchObject({ code: 'unauthorized' })
   expect(await orderwheel.findOrder('NOWHERE')).toBeUndefined()
+})
+
+test('who cannot connect is told to where, and why', async () => {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const client = createClient({ url, apiKey: api.key, timeoutSeconds: 0.2 })
+  await expect(client.placeOrder(newOrder())).rejects.toThrow(
+    `: fetch failed: connect ECONNREFUSED 127.0.0.1:${port}. Send it again`,
+  )
 })
 
 test('who gets no answer in time is told the key to go on with; who was only refused, why', async () => {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 import { createKey } from '#keys/create-key.ts'
+import { exampleOrder } from '#messages/example-order.ts'
 import type { Order } from '#messages/order.ts'
 
 import { newOrder } from '../http/test-api.ts'
@@ -76,6 +77,15 @@ describe.for(languages)('the example in $name', ({ name, program, file }) => {
     expect(front.passed).toHaveLength(4)
   })
 
+  test.skipIf(!isThere)('places the order beside it when no other is named', async () => {
+    await database.pool.query(`delete from orderwheel.orders where external_id = 'WEB-10042'`)
+    const ended = await run(program, { file, url })
+    expect(ended).toMatchObject({ code: 0, errors: '' })
+    expect((await placedAs(exampleOrder('WEB-10042')))[0]?.document).toEqual(
+      exampleOrder('WEB-10042'),
+    )
+  })
+
   test.skipIf(!isThere)(
     'says what is wrong with an order, and does not send it again',
     async () => {
@@ -92,14 +102,15 @@ describe.for(languages)('the example in $name', ({ name, program, file }) => {
   )
 })
 
-type Example = { file: string; order: Order; url: string }
+type Example = { file: string; order?: Order; url: string }
 
 async function run(program: string, { file, order, url }: Example) {
-  const orderFile = join(folder, `${order.externalId}.json`)
-  await writeFile(orderFile, JSON.stringify(order))
+  const orderFile = join(folder, `${order?.externalId}.json`)
+  if (order) await writeFile(orderFile, JSON.stringify(order))
+  const named = order ? [orderFile] : []
   const env = { ...process.env, ORDERWHEEL_URL: url, ORDERWHEEL_API_KEY: key }
   return new Promise<{ code: number; output: string; errors: string }>((resolve) => {
-    execFile(program, [join(examples, file), orderFile], { env }, (error, output, errors) => {
+    execFile(program, [join(examples, file), ...named], { env }, (error, output, errors) => {
       resolve({ code: Number(error?.code ?? 0), output, errors })
     })
   })
