@@ -1,8 +1,9 @@
 import { globSync, readFileSync } from 'node:fs'
 
-import { freePort } from '#embedded-postgres/free-port.ts'
 import { createClient, NoAnswerError, type Order, ProblemError } from 'orderwheel/client'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+
+import { freePort } from '#embedded-postgres/free-port.ts'
 
 import { pauseMs } from '../../src/client/pause-ms.ts'
 import { readRetryAfter } from '../../src/client/read-retry-after.ts'
