@@ -1,4 +1,4 @@
-import { suggestName } from '#config/suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 
 import { type Command, usageError } from './command.ts'
 

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 
 import type { Environment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
-import { suggestName } from '#config/suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 
 /** A command of `orderwheel`, ready to be run with the arguments after its name. */
 export type Command = {

@@ -1,5 +1,5 @@
 import { printableJson } from '#base/printable.ts'
-import { suggestName } from '#config/suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 import { createKey } from '#keys/create-key.ts'
 import { listKeys } from '#keys/list-keys.ts'
 import { revokeKey } from '#keys/revoke-key.ts'

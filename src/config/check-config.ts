@@ -24,7 +24,7 @@ import { findDroppableMistakes } from './find-droppable-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { routePayment } from './route-payment.ts'
 import { routeReports } from './route-reports.ts'
-import { suggestName } from './suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 
 /** A configuration without mistakes. */
 export type Config = {

@@ -5,7 +5,7 @@ import { Value } from 'typebox/value'
 import type { Mistake } from '#targets/target-kind.ts'
 
 import { settleChoices, type SchemaError } from './settle-choices.ts'
-import { suggestName } from './suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 
 /** What `schema` finds wrong with the options given to `kind()`, in words. */
 export function findSchemaMistakes(

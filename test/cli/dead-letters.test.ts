@@ -145,3 +145,25 @@ test('an unknown target or letter is said', async () => {
   const letter = await run('show', '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4')
   expect(letter).toMatchObject({ code: 1, output: expect.stringContaining('no dead letter') })
 })
+
+const wrongTarget = 'There is no target "nope"; there are erp, rare.'
+
+test.each([
+  [['list']],
+  [['groups']],
+  [['replay', '--dry-run']],
+  [['replay', '--shed', '--dry-run']],
+  [['replay', '--reason', 'mended']],
+  [['discard', '--reason', 'tests']],
+  [['hold', '--reason', 'lawsuit']],
+  [['release', '--reason', 'lawsuit']],
+])('a misspelt target never reads as if nothing were dead: %j', async (args) => {
+  expect(await run(...args, '--target', 'nope')).toMatchObject({ code: 1, output: wrongTarget })
+})
+
+test('letters of a target that no process declares any more are replayed and discarded as ever', async () => {
+  await database.pool.query(`delete from orderwheel.targets where name = 'rare'`)
+  const { code, output } = await run('discard', '--target', 'rare', '--dry-run')
+  expect(code).toBe(0)
+  expect(output).toMatch(/^\d+ dead letters? to discard:/)
+})

@@ -63,6 +63,29 @@ test('dead letters are narrowed by group, order and the rest', async () => {
   expect((await get(none)).body).toEqual({ letters: [], next: null })
 })
 
+test('a misspelt target never reads as if nothing were dead', async () => {
+  await api.pool.query(
+    `insert into orderwheel.targets (name, kind, concurrency) values ('erp', 'http', 1), ('rare', 'http', 1)`,
+  )
+  const detail = 'There is no target "nope"; there are erp, rare.'
+  for (const path of ['/ops/dead-letters', '/ops/dead-letters/groups'])
+    expect(await get(`${path}?target=nope`)).toMatchObject({
+      status: 422,
+      body: { code: 'invalid-query', errors: [{ parameter: 'target', detail }] },
+    })
+  for (const action of ['hold', 'release'])
+    expect(
+      await post(`/ops/dead-letters/${action}`, { target: 'nope', reason: 'lawsuit' }),
+    ).toMatchObject({
+      status: 422,
+      body: { code: 'invalid-body', errors: [{ pointer: '/target', detail }] },
+    })
+  const near = (await get('/ops/dead-letters?target=epr')).body as { errors: object[] }
+  expect(near.errors).toEqual([
+    { parameter: 'target', detail: 'There is no target "epr"; did you mean erp?' },
+  ])
+})
+
 test('groups are counted', async () => {
   const { groups } = (await get('/ops/dead-letters/groups?limit=3')).body as { groups: object[] }
   expect(groups).toHaveLength(3)

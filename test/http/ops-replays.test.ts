@@ -166,6 +166,26 @@ test.each([
   expect(answer).toMatchObject({ status: 422, body: { code: 'invalid-body' } })
 })
 
+test.each([
+  [{}],
+  [{ dryRun: true }],
+  [{ action: 'discard', reason: 'tests' }],
+  [{ filter: { target: 'nope', shed: true } }],
+])('a misspelt target never reads as if nothing were dead: %j', async (given) => {
+  expect(await post('/ops/replays', { filter: { target: 'nope' }, ...given })).toMatchObject({
+    status: 422,
+    body: {
+      code: 'invalid-body',
+      errors: [
+        {
+          pointer: '/filter/target',
+          detail: 'There is no target "nope"; there are erp, stock.',
+        },
+      ],
+    },
+  })
+})
+
 test('a filter that looks like SQL finds nothing', async () => {
   await placeDead(1)
   const filter = { error: `' or true; drop table orderwheel.orders; --` }

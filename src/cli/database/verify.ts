@@ -5,7 +5,7 @@ import { printableJson } from '#base/printable.ts'
 import { defineCommand, usageError, type Context } from '#cli/command.ts'
 import { operator } from '#cli/operator.ts'
 import { withQueues } from '#cli/with-queues.ts'
-import { suggestName } from '#config/suggest-name.ts'
+import { suggestName } from '#base/suggest-name.ts'
 import type { Db } from '#database/open-database.ts'
 import {
   type Claim,

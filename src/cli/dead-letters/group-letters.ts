@@ -3,12 +3,13 @@ import { sql } from 'kysely'
 import { printable, printableJson } from '#base/printable.ts'
 import { type Command, defineCommand } from '#cli/command.ts'
 import { shortTime } from '#cli/format-time.ts'
+import { refuseUnknownTarget } from '#cli/targets/unknown-target.ts'
 import { withDatabase } from '#cli/with-database.ts'
 import type { Db } from '#database/open-database.ts'
 import { type LetterGroup, readGroups } from '#dead-letters/read-groups.ts'
 
 import { describeFailure } from './describe-failure.ts'
-import { readLimit, refuseUnknown } from './list-letters.ts'
+import { readLimit } from './list-letters.ts'
 
 const name = 'dead-letters groups'
 
@@ -24,8 +25,8 @@ export const groups: Command = defineCommand({
   async run({ values: { target, ...values } }, { environment, print }) {
     const limit = readLimit(name, values.limit)
     return withDatabase(environment, async ({ db }) => {
+      await refuseUnknownTarget(db, target)
       const found = await readGroups(db, { target, limit })
-      if (found.length === 0 && target !== undefined) await refuseUnknown(db, target)
       const now = await readTime(db)
       if (values.json) print(printableJson(found))
       else if (found.length === 0) print('No dead letters.')

@@ -2,7 +2,6 @@ import { printable, printableJson } from '#base/printable.ts'
 import { type Command, defineCommand, usageError } from '#cli/command.ts'
 import { formatTable } from '#cli/format-table.ts'
 import { formatTime } from '#cli/format-time.ts'
-import { unknownTarget } from '#cli/targets/unknown-target.ts'
 import { withDatabase } from '#cli/with-database.ts'
 import { type LetterPage, type LetterState, listLetters } from '#dead-letters/list-letters.ts'
 
@@ -25,7 +24,7 @@ export const list: Command = defineCommand({
     json: { type: 'boolean', summary: 'For programs' },
   },
   async run({ values }, { environment, print }) {
-    const { closed = false, all = false, after, target } = values
+    const { closed = false, all = false, after } = values
     if (closed && all) throw usageError(name, 'it takes --closed or --all, not both')
     const state = all ? 'all' : closed ? 'closed' : 'open'
     const limit = readLimit(name, values.limit)
@@ -35,7 +34,6 @@ export const list: Command = defineCommand({
       const wanted = { filter, state, limit, ...(after === undefined ? {} : { after }) } as const
       const page = await listLetters(db, wanted)
       if (!page) throw usageError(name, '--after is none of the places that a page ends with')
-      if (page.letters.length === 0 && target !== undefined) await refuseUnknown(db, target)
       print(values.json ? printableJson(page) : describePage(page, state))
       return 0
     })
@@ -47,19 +45,6 @@ export function readLimit(command: string, text = '50'): number {
   const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0
   if (limit >= 1 && limit <= 500) return limit
   throw usageError(command, `--limit is "${text}": write a whole number from 1 to 500`)
-}
-
-/** Throws `not-found` when no process ever declared such a target. */
-export async function refuseUnknown(
-  db: Parameters<typeof unknownTarget>[0],
-  target: string,
-): Promise<void> {
-  const known = await db
-    .selectFrom('orderwheel.targets')
-    .select('name')
-    .where('name', '=', target)
-    .executeTakeFirst()
-  if (!known) throw await unknownTarget(db, target)
 }
 
 function describePage({ letters, next }: LetterPage, state: LetterState): string {

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { usageError, type Option } from '#cli/command.ts'
 import { isUuid, readReport } from '#cli/orders/read-story.ts'
 import { durationSeconds, isoTime } from '#cli/read-end.ts'
+import { refuseUnknownTarget } from '#cli/targets/unknown-target.ts'
 import type { Db } from '#database/open-database.ts'
 import type { LetterFilter } from '#dead-letters/letter-filter.ts'
 
@@ -26,7 +27,7 @@ const mostIds = 1_000
 
 /**
  * The filter that was given: ids, and options. Times count from the database's clock. Throws `usage` before anything
- * is asked, `not-found` for an unknown order.
+ * is asked, `not-found` for an unknown order or target.
  */
 export function readLetterFilter(
   command: string,
@@ -45,15 +46,18 @@ export function readLetterFilter(
     throw usageError(command, '--error takes 1 to 200 characters')
   const since = readMoment(command, 'since', given.since)
   const until = readMoment(command, 'until', given.until)
-  return async (db) => ({
-    ...(ids.length > 0 ? { ids: [...new Set(ids)] } : {}),
-    ...(given.target === undefined ? {} : { target: given.target }),
-    ...(given.group === undefined ? {} : { groupId: given.group }),
-    ...(given.error === undefined ? {} : { error: given.error }),
-    ...(since === undefined ? {} : { since: await timeOf(db, since) }),
-    ...(until === undefined ? {} : { until: await timeOf(db, until) }),
-    ...(given.order === undefined ? {} : { orderId: (await readReport(db, given.order)).id }),
-  })
+  return async (db) => {
+    await refuseUnknownTarget(db, given.target)
+    return {
+      ...(ids.length > 0 ? { ids: [...new Set(ids)] } : {}),
+      ...(given.target === undefined ? {} : { target: given.target }),
+      ...(given.group === undefined ? {} : { groupId: given.group }),
+      ...(given.error === undefined ? {} : { error: given.error }),
+      ...(since === undefined ? {} : { since: await timeOf(db, since) }),
+      ...(until === undefined ? {} : { until: await timeOf(db, until) }),
+      ...(given.order === undefined ? {} : { orderId: (await readReport(db, given.order)).id }),
+    }
+  }
 }
 
 type Moment = { at: Date } | { secondsAgo: number }

@@ -19,6 +19,7 @@ import {
   listGroupsSchema,
   listLettersSchema,
 } from './dead-letter-schemas.ts'
+import { refuseUnknownTarget } from './refuse-unknown-target.ts'
 
 type Routes = { db: Db; requires: ReturnType<typeof createAuthenticator> }
 
@@ -32,6 +33,7 @@ export function addOpsDeadLetterRoutes(app: FastifyInstance, { db, requires }: R
     onRequest: requires('ops:read'),
     schema: listLettersSchema,
     async handler({ query: { state = 'open', limit, after, ...given } }) {
+      await refuseUnknownTarget(db, given.target, { parameter: 'target' })
       const wanted = { filter: readFilter(given), state, limit: limitOf(limit) }
       const page = await listLetters(db, { ...wanted, ...(after === undefined ? {} : { after }) })
       if (page) return page
@@ -46,6 +48,7 @@ export function addOpsDeadLetterRoutes(app: FastifyInstance, { db, requires }: R
     onRequest: requires('ops:read'),
     schema: listGroupsSchema,
     async handler({ query: { target, limit } }) {
+      await refuseUnknownTarget(db, target, { parameter: 'target' })
       return { groups: await readGroups(db, { target, limit: limitOf(limit) }) }
     },
   })
@@ -84,6 +87,7 @@ export function addOpsDeadLetterRoutes(app: FastifyInstance, { db, requires }: R
       config: { invalidBody: 'invalid-body' },
       schema: changeHoldsSchema(action),
       async handler({ body: { reason, ...given }, apiKey }) {
+        await refuseUnknownTarget(db, given.target, { pointer: '/target' })
         return { letters: await change(db, asked(readFilter(given), apiKey, reason)) }
       },
     })

@@ -17,6 +17,7 @@ import { HttpProblem } from '#http/http-problem.ts'
 import { tidyReason, requireReason } from '#http/tidy-reason.ts'
 
 import { askForReplay, readFilter } from './ask-for-replay.ts'
+import { refuseUnknownTarget } from './refuse-unknown-target.ts'
 import { replayAnswer, ReplayFilterBody } from './replay-answers.ts'
 
 export type OpsRoutes = { db: Db; requires: ReturnType<typeof createAuthenticator> }
@@ -41,13 +42,17 @@ export function addOpsReplaysRoutes(app: FastifyInstance, { db, requires }: OpsR
           errors: [{ pointer: '/filter', detail: 'is required, or else "all": true' }],
         })
       refuseOfLetters(filter, action)
-      if (dryRun) return previewReplay(db, filter)
+      if (dryRun) {
+        await refuseUnknownTarget(db, filter.target, { pointer: '/filter/target' })
+        return previewReplay(db, filter)
+      }
       const who = request.apiKey?.name ?? ''
       const given = request.body.reason
       const reason = action === 'discard' ? requireReason(given) : tidyReason(given)
-      const { body, isNew } = await answerOnce(db, { request, reply }, (tx) =>
-        askForReplay(tx, { filter, action, who, reason, ratePerSecond }),
-      )
+      const { body, isNew } = await answerOnce(db, { request, reply }, async (tx) => {
+        await refuseUnknownTarget(tx, filter.target, { pointer: '/filter/target' })
+        return askForReplay(tx, { filter, action, who, reason, ratePerSecond })
+      })
       if (isNew) await announceReplay(db, body.id)
       return body
     },
