@@ -52,9 +52,13 @@ export async function readReport(db: Db, id: string): Promise<Report | undefined
   return report
 }
 
-/** The last so many that were asked for, the latest first. */
-export function readReports(db: Db, { limit }: { limit: number }): Promise<Report[]> {
-  return select(db, sql`order by r.requested_at desc, r.id desc limit ${limit}`)
+/** So many of those that were asked for before the report `before`, or of all; the latest first, as their ids are. */
+export function readReports(
+  db: Db,
+  { limit, before }: { limit: number; before?: string | undefined },
+): Promise<Report[]> {
+  const earlier = before === undefined ? sql`` : sql`where r.id < ${before}::uuid`
+  return select(db, sql`${earlier} order by r.id desc limit ${limit}`)
 }
 
 async function select(db: Db, which: RawBuilder<unknown>): Promise<Report[]> {

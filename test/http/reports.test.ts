@@ -55,6 +55,38 @@ test.for<[string, object | string, number, string, string?]>([
   expect(rows).toEqual([])
 })
 
+test('reports are listed, the latest first, page by page, for every key that may ask for them', async () => {
+  shop = await openReportingShop()
+  const ids: string[] = []
+  for (const format of ['csv', 'pdf', 'csv']) ids.unshift(await shop.make({ format }))
+  await shop.remove(ids[1] ?? '')
+  const list = async (query: string) => (await shop.send(`/reports${query}`)).json()
+  expect(await list('')).toMatchObject({
+    reports: [
+      {
+        id: ids[0],
+        state: 'ready',
+        requestedBy: 'books',
+        links: { file: `/reports/${ids[0]}/file` },
+      },
+      { id: ids[1], state: 'deleted', format: 'pdf' },
+      { id: ids[2], state: 'ready' },
+    ],
+    nextCursor: null,
+  })
+  const first = await list('?limit=2')
+  expect(first).toMatchObject({ reports: [{ id: ids[0] }, { id: ids[1] }], nextCursor: ids[1] })
+  expect(await list(`?limit=2&cursor=${first.nextCursor}`)).toMatchObject({
+    reports: [{ id: ids[2] }],
+    nextCursor: null,
+  })
+  for (const query of ['?limit=0', '?limit=501', '?cursor=x', '?state=ready'])
+    expect(await shop.send(`/reports${query}`)).toMatchObject({ statusCode: 422 })
+  const { key } = await createKey(shop.db, { name: 'till', scopes: ['orders:read'], who: 'test' })
+  const headers = { authorization: `Bearer ${key}` }
+  expect(await shop.send('/reports', { headers })).toMatchObject({ statusCode: 403 })
+})
+
 test('a key may wait for five reports, however many it asks for at once; another key is not held up', async () => {
   shop = await openReportingShop()
   const asked = await Promise.all(Array.from({ length: 9 }, () => shop.ask()))

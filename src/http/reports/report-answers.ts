@@ -63,8 +63,14 @@ const ReportAnswer = Type.Object(
   { $id: 'Report' },
 )
 
+/** The 200 of GET /reports. */
+const ReportPage = Type.Object(
+  { reports: Type.Array(Type.Unsafe({ $ref: 'Report#' })), nextCursor: nullableText },
+  { $id: 'ReportPage' },
+)
+
 /** Named in the OpenAPI file. */
-export const reportSchemas = [AskedReport, ReportAnswer]
+export const reportSchemas = [AskedReport, ReportAnswer, ReportPage]
 
 export function reportAnswer(report: Report) {
   const { digest: _, attempt: __, ...rest } = report

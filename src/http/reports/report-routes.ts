@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Db } from '#database/open-database.ts'
 import { answerOnce } from '#http/answer-once.ts'
 import type { createAuthenticator } from '#http/authenticate.ts'
+import { limitOf } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 import type { IntakeGate } from '#http/orders/intake-gate.ts'
 import {
@@ -14,12 +15,12 @@ import {
   type AskedReport,
 } from '#reports/ask-for-report.ts'
 import { deleteReport } from '#reports/delete-report.ts'
-import { readReport } from '#reports/read-report.ts'
+import { readReport, readReports } from '#reports/read-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
 
 import { createAskers } from './askers.ts'
 import { linksOf, reportAnswer } from './report-answers.ts'
-import { deleteSchema, getSchema, postSchema } from './report-schemas.ts'
+import { deleteSchema, getSchema, listSchema, postSchema } from './report-schemas.ts'
 
 export type ReportRoutes = {
   db: Db
@@ -29,7 +30,7 @@ export type ReportRoutes = {
   outboxChanged: () => void
 }
 
-/** POST /reports, GET /reports/{id}, DELETE /reports/{id}. */
+/** POST /reports, GET /reports, GET /reports/{id}, DELETE /reports/{id}. */
 export function addReportRoutes(
   app: FastifyInstance,
   { db, requires, gate, outboxChanged }: ReportRoutes,
@@ -59,6 +60,19 @@ export function addReportRoutes(
       )
       if (isNew) outboxChanged()
       return body
+    },
+  })
+
+  routes.route({
+    method: 'GET',
+    url: '/reports',
+    onRequest: requires('reports'),
+    schema: listSchema,
+    async handler({ query: { limit: written, cursor } }) {
+      const limit = limitOf(written)
+      const reports = await readReports(db, { limit, before: cursor })
+      const nextCursor = reports.length === limit ? (reports.at(-1)?.id ?? null) : null
+      return { reports: reports.map(reportAnswer), nextCursor }
     },
   })
 

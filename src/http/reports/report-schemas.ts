@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 
 import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-answers.ts'
-import { moment, uuid } from '#http/fields.ts'
+import { limit, moment, uuid } from '#http/fields.ts'
 import { type ReportFormat, reportFormats } from '#messages/report-request.ts'
 import { mostInPdf, mostWaiting } from '#reports/ask-for-report.ts'
 import { longestPeriodDays } from '#reports/received-within.ts'
@@ -48,6 +48,23 @@ export const postSchema = {
       'too-many-reports',
       'intake-overloaded',
     ),
+  },
+}
+
+export const listSchema = {
+  ...described,
+  operationId: 'listReports',
+  summary: 'Reports, newest first',
+  description:
+    'Of all keys, also those that expired or were deleted less than 90 days ago. `nextCursor` is the `cursor` of the page that follows; null: this is the last.',
+  querystring: Type.Object({ limit, cursor: Type.Optional(uuid) }, { additionalProperties: false }),
+  response: {
+    200: {
+      description: 'A page of them.',
+      headers: rateLimitHeaders,
+      content: { 'application/json': { schema: { $ref: 'ReportPage#' } } },
+    },
+    ...problemAnswers(...usualProblems, 'invalid-query'),
   },
 }
 
