@@ -102,7 +102,8 @@ const Payment = Type.Object(
   },
   {
     additionalProperties: false,
-    description: 'Either `status` (paid elsewhere) or `token` (charged now). No card data, ever.',
+    description:
+      'Either `status` (paid elsewhere) or `token` (charged now). There is no field for a card number, and a token that looks like one is refused.',
   },
 )
 

@@ -1,5 +1,7 @@
 import { maxAmount, type Order } from '#messages/order.ts'
 
+import { isCardNumber } from './card-number.ts'
+
 /** What is wrong with an order, and where: `pointer` is a JSON pointer (RFC 6901) into the body. */
 export type BrokenRule = { pointer: string; detail: string }
 
@@ -96,6 +98,9 @@ function wrongSum(
 }
 
 function wrongPayment({ payment }: Order, gateway: boolean): BrokenRule[] {
+  if (payment.token !== undefined && isCardNumber(payment.token)) {
+    return [{ pointer: '/payment/token', detail: noCardNumber }]
+  }
   if (payment.status === undefined && payment.token === undefined) {
     return [{ pointer: '/payment', detail: 'must have either status or token' }]
   }
@@ -107,6 +112,10 @@ function wrongPayment({ payment }: Order, gateway: boolean): BrokenRule[] {
   }
   return []
 }
+
+// Who reads this must not read the number with it.
+const noCardNumber =
+  'must be the token that the payment gateway made of the card; this looks like a card number, which is never taken'
 
 function sum(amounts: readonly number[]): number {
   return amounts.reduce((total, amount) => total + amount, 0)

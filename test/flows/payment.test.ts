@@ -12,6 +12,7 @@ import {
   outboxOf,
   pay,
   paymentOf,
+  type PayingShop,
   startCardGateway,
   startPayingShop,
 } from '../payments/start-paying-shop.ts'
@@ -44,6 +45,47 @@ test('a buyer whose card is good has an order that is paid and told', async () =
   const story = (await readTimeline(shop.db, id)).map(({ event, detail }) => [event, detail])
   expect(story).toContainEqual(['payment captured', `cards ${charge?.id}`])
 })
+
+test('a card number in place of a token is refused, and comes into no table, no log and no gateway', async () => {
+  const cards = await startCardGateway()
+  const shop = await startPayingShop(cardPayment(cards.url))
+  const written = ['4242424242424242', '4242 4242 4242 4242', '3782-822463-10005']
+  for (const token of written) {
+    const refused = await pay(shop, token)
+    expect(refused).toMatchObject({
+      status: 422,
+      body: {
+        code: 'invalid-order',
+        errors: [
+          {
+            pointer: '/payment/token',
+            detail: expect.stringContaining('looks like a card number'),
+          },
+        ],
+      },
+    })
+    expect(refused.text).not.toContain(token)
+  }
+  expect(await cards.charges()).toEqual([])
+  expect((await pay(shop, 'tok_approve', { externalId: 'WEB-4242' })).status).toBe(202)
+  const stored = await readEveryTable(shop)
+  expect(stored).toContain('WEB-4242')
+  const said = JSON.stringify(shop.logged)
+  for (const token of written) {
+    expect(stored).not.toContain(token)
+    expect(said).not.toContain(token)
+  }
+})
+
+async function readEveryTable({ pool }: PayingShop): Promise<string> {
+  const tables = await pool.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables
+      where schemaname in ('orderwheel', 'pgboss')`,
+  )
+  const rows = tables.rows.map(({ name }) => `select t::text as text from ${name} t`)
+  const all = await pool.query<{ text: string }>(rows.join(' union all '))
+  return all.rows.map(({ text }) => text).join('\n')
+}
 
 test('a declined card is answered with 402, each time, and another card can pay the same order', async () => {
   const cards = await startCardGateway()

@@ -20,6 +20,8 @@ function changed(change: (order: Order) => unknown): unknown {
   return change(order) ?? order
 }
 
+const card = '4242424242424242'
+
 test.each<[string, string, (order: Order) => unknown]>([
   ['a wrong total', '/totals/total', (o) => ({ ...o, totals: { ...o.totals, total: 46_351 } })],
   ['an unknown field', '/externalID', (o) => ({ ...o, externalID: 'x' })],
@@ -52,6 +54,7 @@ test.each<[string, string, (order: Order) => unknown]>([
   ['payment both ways', '/payment', (o) => ({ ...o, payment: { status: 'captured', token: 't' } })],
   ['payment no way', '/payment', (o) => ({ ...o, payment: { provider: 'stripe' } })],
   ['a token nobody can charge', '/payment/token', (o) => ({ ...o, payment: { token: 'tok_1' } })],
+  ['a card number for a token', '/payment/token', (o) => ({ ...o, payment: { token: card } })],
   ['a line id twice', '/items/1/lineId', (o) => ({ ...o, items: [o.items[0], o.items[0]] })],
   ['a note too long', '/note', (o) => ({ ...o, note: 'x'.repeat(2_001) })],
   ['an array for an order', '', (o) => [o]],
