@@ -20,25 +20,30 @@ export async function markActive(
     'd.message_id',
     calls.map(({ delivery }) => delivery.messageId),
   )
-  const now = performance.now()
-  const marked = calls.map(({ delivery, begunAt }) => ({
-    message_id: delivery.messageId,
-    attempts: delivery.attempt - 1,
-    ago: (now - begunAt) / 1_000,
-  }))
-  await sql`
-    with marked as materialized (
-      select * from json_to_recordset(${JSON.stringify(marked)}::json)
-        as m(message_id uuid, attempts int, ago float8)
-    ), locked as materialized ( -- in the order in which everybody locks deliveries
-      select m.* from marked m join orderwheel.deliveries d on d.message_id = m.message_id and d.target = ${target}
-       where ${within}
-       order by d.message_id
-         for update of d
+  // Whatever time it takes to get a connection, no call began later for that.
+  await db.connection().execute(async (connection) => {
+    const now = performance.now()
+    const marked = calls.map(({ delivery, begunAt }) => ({
+      message_id: delivery.messageId,
+      attempts: delivery.attempt - 1,
+      ago: (now - begunAt) / 1_000,
+    }))
+    await sql`
+      with marked as materialized (
+        select * from json_to_recordset(${JSON.stringify(marked)}::json)
+          as m(message_id uuid, attempts int, ago float8)
+      ), locked as materialized ( -- in the order in which everybody locks deliveries
+        select m.* from marked m join orderwheel.deliveries d on d.message_id = m.message_id and d.target = ${target}
+         where ${within}
+         order by d.message_id
+           for update of d
+      )
+      update orderwheel.deliveries d
+         set state = 'active', worker = ${worker}, started_at = now() - make_interval(secs => l.ago)
+        from locked l
+       where d.message_id = l.message_id and d.target = ${target} and ${within}
+         and d.state in ('queued', 'retrying', 'active') and d.attempts = l.attempts`.execute(
+      connection,
     )
-    update orderwheel.deliveries d
-       set state = 'active', worker = ${worker}, started_at = now() - make_interval(secs => l.ago)
-      from locked l
-     where d.message_id = l.message_id and d.target = ${target} and ${within}
-       and d.state in ('queued', 'retrying', 'active') and d.attempts = l.attempts`.execute(db)
+  })
 }

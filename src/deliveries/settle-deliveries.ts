@@ -145,7 +145,9 @@ async function recordAttempts(
       select e.* from patience, json_to_recordset(${JSON.stringify(ended)}::json) as e(
         i uuid, n int, f int, s text, q boolean, k boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
     ), locked as materialized (
-      select e.*
+      select e.*, -- one that was shown while it lasted began when it was said to
+             case when d.state = 'active' and d.worker = ${worker} and d.attempts = e.n - 1 and d.started_at is not null
+                  then d.started_at else statement_timestamp() - make_interval(secs => e.ago) end as began
         from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = ${target} and ${within}
        order by d.message_id
          for update of d
@@ -157,7 +159,7 @@ async function recordAttempts(
              edited = case when e.s = 'delivered' then null else d.edited end,
              last_fetch = e.f, ask_first = e.q, worker = ${worker},
              lost_in_a_row = case when e.o is null or e.k then least(d.lost_in_a_row, ${mostUncalled}) else 0 end,
-             started_at = case when e.o is null then d.started_at else now() - make_interval(secs => e.ago) end,
+             started_at = case when e.o is null then d.started_at else e.began end,
              settled_at = case when coalesce(e.s, 'retrying') = 'retrying' then null else now() end
         from locked e
        where d.message_id = e.i and d.target = ${target} and ${within}
@@ -165,7 +167,7 @@ async function recordAttempts(
     ), recorded as (
       insert into orderwheel.delivery_attempts
              (message_id, target, number, started_at, duration_ms, outcome, reason, answer, worker, charged)
-      select i, ${target}, n, now() - make_interval(secs => ago), ms, o, r, a, ${worker}, c
+      select i, ${target}, n, began, ms, o, r, a, ${worker}, c
         from locked where o is not null
     )
     select distinct order_id as "orderId" from settled where releases`.execute(tx)

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 
-import { delivered } from '#targets/outcome.ts'
+import { claimDeliveries } from '#deliveries/claim-deliveries.ts'
+import { markActive } from '#deliveries/mark-active.ts'
 
 import { eventually } from '../support/eventually.ts'
 import { heldCalls } from '../support/held-calls.ts'
@@ -45,38 +46,38 @@ test('a call that takes a second shows in its delivery, with its worker and sinc
   await eventually(async () => (await shop.deliveries(orderId))['erp'] === 'active')
   const { worker: by, started_at } = await shop.db
     .selectFrom('orderwheel.deliveries')
-    .select(['worker', 'started_at'])
+    .select(['worker', sql<string | null>`started_at::text`.as('started_at')])
     .executeTakeFirstOrThrow()
   expect(by).toContain(`:${process.pid}:`)
   expect(started_at).not.toBeNull()
   erp.end()
   await worker.drained(AbortSignal.timeout(20_000))
   expect(await shop.deliveries(orderId)).toEqual({ erp: 'delivered' })
+  // Whoever was shown it while it lasted, and whoever looks later, reads the same.
+  const { rows } = await sql<{ shown: boolean; told: boolean }>`
+    select d.started_at = ${started_at}::timestamptz as shown, a.started_at = ${started_at}::timestamptz as told
+      from orderwheel.deliveries d join orderwheel.delivery_attempts a using (message_id, target)`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([{ shown: true, told: true }])
 })
 
-test('a call whose delivery was given to another worker is ended, and settles nothing', async () => {
-  const ended = Promise.withResolvers<void>()
-  shop = await openTestShop([
-    testTarget('erp', {
-      timeoutSeconds: 600,
-      call: async ({ signal, attempt }) => {
-        if (attempt > 1) return delivered()
-        await new Promise((resolve) => signal.addEventListener('abort', resolve))
-        ended.resolve()
-        return delivered({ text: 'too late' })
-      },
-    }),
-  ])
-  const { orderId } = await shop.placeOrder()
+test('a call that is shown late, since connections were busy, is shown to have begun when it did', async () => {
+  shop = await openTestShop([testTarget('erp')])
+  await shop.placeOrder()
   await shop.relay()
-  shop.startWorker()
-  await eventually(async () => (await shop.deliveries(orderId))['erp'] === 'active')
-  // As if it had been silent for long enough.
-  await sql`update pgboss.job set state = 'retry', start_after = now()`.execute(shop.db)
-  await ended.promise
-  await eventually(async () => (await shop.deliveries(orderId))['erp'] === 'delivered')
-  expect(await shop.attempts(orderId)).toMatchObject([
-    { number: 1, outcome: 'abandoned' },
-    { number: 2, outcome: 'delivered', answer: null },
-  ])
+  const [delivery] = await claimDeliveries(shop, { queue: 'erp', count: 1 })
+  if (!delivery) throw new Error('There is nothing to call.')
+  const { max } = shop.pool.options
+  const held = await Promise.all(Array.from({ length: max }, () => shop.pool.connect()))
+  const calls = [{ delivery, begunAt: performance.now() }]
+  const marked = markActive(shop.db, { target: 'erp', worker: 'w', calls })
+  await held[0]?.query('select pg_sleep(0.5)')
+  const asked = await held[0]?.query<{ at: string }>('select clock_timestamp()::text as at')
+  for (const client of held) client.release()
+  await marked
+  const { rows } = await sql<{ state: string; isBefore: boolean }>`
+    select state, started_at < ${asked?.rows[0]?.at}::timestamptz as "isBefore"
+      from orderwheel.deliveries`.execute(shop.db)
+  expect(rows).toEqual([{ state: 'active', isBefore: true }])
 })
