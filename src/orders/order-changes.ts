@@ -4,9 +4,9 @@ import { deliveryFacts, deliveryToldAt } from './delivery-facts.ts'
 import { messageFacts, messageToldAt } from './message-facts.ts'
 import { orderState, type OrderState } from './order-state.ts'
 import type { WatchedOrder } from './read-watched.ts'
-import type { ToldProgress } from './told-progress.ts'
+import { nothingTold, type ToldProgress } from './told-progress.ts'
 
-/** `at`: ISO 8601, when it happened, or was seen where nobody wrote down when. */
+/** `at`: ISO 8601, when it happened, whoever is told when; or was seen, where nobody wrote down when. */
 export type OrderChange =
   | { event: 'order'; state: OrderState; at: string }
   | {
@@ -35,16 +35,18 @@ export type Fact = {
 
 /**
  * What `told` lacks of what happened to an order, in time order, each followed by the order's state when that is
- * another now. `told` is brought up to each change as it is given: whoever stops in between goes on from there.
+ * another now. `told` is brought up to each change as it is given: whoever stops in between goes on from there. What
+ * becomes known late comes late, with the time at which it happened.
  */
 export function* orderChanges(order: WatchedOrder, told: ToldProgress): Generator<OrderChange> {
   let at = toldUntil(order, told)
-  yield* stateChange(order, told, at)
+  yield* stateChange(order, told, { at, isLate: told.state !== undefined })
   for (const fact of factsOf(order, told)) {
+    const isLate = fact.at < at
     at = Math.max(at, fact.at)
     fact.tell()
-    if (fact.change) yield { ...fact.change, at: new Date(at).toISOString() }
-    yield* stateChange(order, told, at)
+    if (fact.change) yield { ...fact.change, at: new Date(fact.at).toISOString() }
+    yield* stateChange(order, told, { at, isLate })
   }
 }
 
@@ -77,11 +79,33 @@ function paymentFacts({ payment, readAt }: WatchedOrder, told: ToldProgress): Fa
   return [{ at, rank: 0, tell: () => void (told.payment = payment.state) }]
 }
 
-function* stateChange(order: WatchedOrder, told: ToldProgress, at: number): Generator<OrderChange> {
+function* stateChange(
+  order: WatchedOrder,
+  told: ToldProgress,
+  { at, isLate }: { at: number; isLate: boolean },
+): Generator<OrderChange> {
   const state = stateAsTold(order, told)
   if (state === told.state) return
   told.state = state
-  yield { event: 'order', state, at: new Date(at).toISOString() }
+  const since = isLate ? stateSince(order, state, at) : at
+  yield { event: 'order', state, at: new Date(since).toISOString() }
+}
+
+/** When it got into this state, by `until`, to somebody who is told of everything in time order. */
+function stateSince(order: WatchedOrder, wanted: OrderState, until: number): number {
+  const told = nothingTold()
+  let at = toldUntil(order, told)
+  let last = stateAsTold(order, told)
+  let since = last === wanted ? at : until
+  for (const fact of factsOf(order, told)) {
+    at = Math.max(at, fact.at)
+    if (at > until) break
+    fact.tell()
+    const state = stateAsTold(order, told)
+    if (state === wanted && state !== last) since = at
+    last = state
+  }
+  return since
 }
 
 /** The order's state to somebody who knows no more than this. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { orderChanges } from '#orders/order-changes.ts'
-import type { WatchedDelivery, WatchedOrder } from '#orders/read-watched.ts'
+import type { WatchedAttempt, WatchedDelivery, WatchedOrder } from '#orders/read-watched.ts'
 import {
   nothingTold,
   progressWriter,
@@ -28,7 +28,7 @@ function delivery(target: string, changes: Partial<WatchedDelivery> = {}): Watch
   }
 }
 
-function attempt(number: number, second: number, outcome: 'delivered' | 'try-again') {
+function attempt(number: number, second: number, outcome: WatchedAttempt['outcome']) {
   return { number, startedAt: at(second), durationMs: 0, outcome, reason: null }
 }
 
@@ -87,6 +87,47 @@ test('what becomes known late is told late, and nothing is told twice', () => {
     { event: 'order', state: 'completed' },
   ])
   expect([...orderChanges(after, resumed)]).toEqual([])
+})
+
+test('what is told late has the time at which it happened, for whoever hears of it when', () => {
+  const mail = delivery('mail', {
+    state: 'delivered',
+    settledAt: at(9),
+    attempts: [attempt(1, 9, 'delivered')],
+  })
+  const told = nothingTold()
+  expect([...orderChanges(order([delivery('erp'), mail]), told)].at(-1)).toMatchObject({
+    at: at(9),
+  })
+  const look = (erp: Partial<WatchedDelivery>) => {
+    const now = order([delivery('erp', erp), mail])
+    return { live: [...orderChanges(now, told)], later: [...orderChanges(now, nothingTold())] }
+  }
+  const calling = look({ state: 'active', startedAt: at(3) })
+  expect(calling.live).toMatchObject([{ target: 'erp', state: 'active', at: at(3) }])
+  expect(calling.later).toContainEqual(calling.live[0])
+  const failed = look({ state: 'dead', settledAt: at(8), attempts: [attempt(1, 8, 'give-up')] })
+  expect(failed.live).toMatchObject([
+    { target: 'erp', state: 'dead', at: at(8) },
+    { event: 'order', state: 'needs-attention', at: at(8) },
+  ])
+  for (const change of failed.live) expect(failed.later).toContainEqual(change)
+})
+
+test('a state that began with what was told before has that time, also to who comes back in between', () => {
+  const told = nothingTold()
+  const done = { state: 'delivered' as const, settledAt: at(9) }
+  const mail = delivery('mail', { ...done, attempts: [attempt(1, 9, 'delivered')] })
+  expect([...orderChanges(order([delivery('erp'), mail]), told)]).not.toEqual([])
+  const erp = delivery('erp', { ...done, attempts: [attempt(1, 8, 'delivered')] })
+  const now = order([erp, mail])
+  for (const change of orderChanges(now, told)) {
+    expect(change).toMatchObject({ target: 'erp', at: at(8) })
+    break
+  }
+  expect([...orderChanges(now, resume(now, told, now))]).toEqual([
+    { event: 'order', state: 'completed', at: at(9) },
+  ])
 })
 
 test('an order that is looked at again and again tells the same as one looked at once', () => {
