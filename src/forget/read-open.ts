@@ -16,7 +16,7 @@ export type RefusedOrder = {
 /** What stands in the way of forgetting an order; undefined: it is not there. */
 export async function readOpen(db: Db, orderId: string): Promise<RefusedOrder | undefined> {
   const { rows } = await sql<RefusedOrder>`
-    select o.id as "orderId", o.external_id as "externalId",
+    select o.id as "orderId", coalesce(y.external_id, o.external_id) as "externalId",
            array(select format('%s is %s', d.target, d.state) from orderwheel.deliveries d
                   where d.order_id = o.id and ${sinceOrders('d.message_id', [orderId])}
                     and (d.settled_at is null or d.state in ('dead', 'uncertain'))
@@ -29,6 +29,7 @@ export async function readOpen(db: Db, orderId: string): Promise<RefusedOrder | 
                       from orderwheel.dead_letters l
                      where l.order_id = o.id and l.held_at is not null order by l.died_at) as kept
       from orderwheel.orders o
+      left join orderwheel.payments y on y.order_id = o.id
      where o.id = ${orderId}`.execute(db)
   return rows[0]
 }

@@ -4,6 +4,8 @@ import type { Tx } from '#database/open-database.ts'
 import type { PaymentState } from '#database/tables.ts'
 import { addMessage } from '#outbox/add-message.ts'
 
+import { idByNumber } from './id-by-number.ts'
+
 type OwnMessage = {
   kind: string
   payload: unknown
@@ -37,11 +39,10 @@ async function findOrder(
   tx: Tx,
   about: { id: string } | { externalId: string },
 ): Promise<{ id: string; payment: PaymentState | null } | undefined> {
-  const isIt =
-    'id' in about ? sql`o.id = ${about.id}::uuid` : sql`o.external_id = ${about.externalId}`
+  const id = 'id' in about ? sql`${about.id}::uuid` : idByNumber(about.externalId)
   const { rows } = await sql<{ id: string; payment: PaymentState | null }>`
     select o.id, p.state as payment
       from orderwheel.orders o left join orderwheel.payments p on p.order_id = o.id
-     where ${isIt} for key share of o`.execute(tx)
+     where o.id = ${id} for key share of o`.execute(tx)
   return rows[0]
 }

@@ -64,10 +64,11 @@ type Locked = {
 // Of two who cancel the same order, the second sees what the first did. Others may add messages meanwhile.
 async function lockOrder(tx: Tx, id: string): Promise<Locked | undefined> {
   const { rows } = await sql<Locked>`
-    select external_id as "externalId", forgotten_at is not null as "isForgotten",
+    select coalesce((select p.external_id from orderwheel.payments p where p.order_id = o.id), o.external_id) as "externalId",
+           forgotten_at is not null as "isForgotten",
            cancelled_at as "cancelledAt",
            coalesce(received_at < orderwheel.history_since(), false) as "historyDropped"
-      from orderwheel.orders where id = ${id}::uuid
+      from orderwheel.orders o where id = ${id}::uuid
        for no key update`.execute(tx)
   return rows[0]
 }

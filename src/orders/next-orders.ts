@@ -5,7 +5,7 @@ import { hasEmail } from '#database/order-email.ts'
 
 /** Which orders are meant; what is left out does not narrow. */
 export type OrderFilter = {
-  /** An id or externalId; not with a watermark. */
+  /** An id, or an externalId: also of declined orders, which gave theirs up. Not with a watermark. */
   order?: string
   /** The customer's, in any case. */
   email?: string
@@ -70,10 +70,13 @@ const waitsForPerson = sql`(
            where d.order_id = o.id and d.state in ('dead', 'uncertain'))
   or exists (select from orderwheel.outbox m where m.order_id = o.id and m.refusals > 0))`
 
+// By ids, which are found in two indexes first: a condition on either number would be looked for in all orders.
 function isIt(order: string): RawBuilder<boolean> {
-  return isUuid(order)
-    ? sql`(c.external_id = ${order} or c.id = ${order}::uuid)`
-    : sql`c.external_id = ${order}`
+  return sql`c.id = any(array(
+    select id from orderwheel.orders where external_id = ${order}
+    union
+    select order_id from orderwheel.payments where external_id = ${order}
+    ${isUuid(order) ? sql`union select ${order}::uuid` : sql``}))`
 }
 
 type Range = { filter: OrderFilter; below: string | null }

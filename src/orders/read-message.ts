@@ -70,11 +70,12 @@ async function readRow(db: Db, id: string): Promise<Row | undefined> {
         from orderwheel.outbox where id = ${id}::uuid and kind not like 'order.%'
     )
     select t.id, t.kind, o.id as "subjectId", case when t.order_id <> t.id then t.order_id end as "orderId",
-           p.external_id as "externalId", to_json(t.created_at) as "createdAt", to_json(t.relayed_at) as "relayedAt",
+           coalesce(y.external_id, p.external_id) as "externalId", to_json(t.created_at) as "createdAt", to_json(t.relayed_at) as "relayedAt",
            t.refusal,
            ${happenings}
       from message t
      cross join lateral (select t.order_id as id) o
-      left join orderwheel.orders p on p.id = t.order_id`.execute(db)
+      left join orderwheel.orders p on p.id = t.order_id
+      left join orderwheel.payments y on y.order_id = t.order_id`.execute(db)
   return rows[0]
 }

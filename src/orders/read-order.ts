@@ -10,6 +10,7 @@ import {
   iso,
   reportHappenings,
 } from './happenings.ts'
+import { idByNumber } from './id-by-number.ts'
 import { orderState, type OrderState } from './order-state.ts'
 import { type Charged, paymentStatus, type PaymentReport } from './payment-status.ts'
 
@@ -24,12 +25,12 @@ export type OrderReport = Happenings & {
   payment: PaymentReport | null
 }
 
-/** undefined: no such order. `id` must be a UUID. */
+/** undefined: no such order. `id` must be a UUID. Of a number that several had, the order that has it, or had it last. */
 export async function readOrder(
   db: Db,
   which: { id: string } | { externalId: string },
 ): Promise<OrderReport | undefined> {
-  const found = (await readRows(db, which)) ?? (await readDeclined(db, which))
+  const found = await readRows(db, which)
   if (!found) return undefined
   const unrelayed = found.messages.filter((message) => message.relayedAt === null)
   const relayed = found.messages.filter((message) => message.relayedAt !== null)
@@ -68,7 +69,7 @@ async function readRows(
   db: Db,
   which: { id: string } | { externalId: string },
 ): Promise<Rows | undefined> {
-  const isIt = 'id' in which ? sql`o.id = ${which.id}` : sql`o.external_id = ${which.externalId}`
+  const id = 'id' in which ? sql`${which.id}` : idByNumber(which.externalId)
   const { rows } = await sql<Rows>`
     select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
@@ -79,21 +80,8 @@ async function readRows(
       ${happenings}
       from orderwheel.orders o
       left join orderwheel.payments p on p.order_id = o.id
-     where ${isIt}`.execute(db)
+     where o.id = ${id}`.execute(db)
   return rows[0]
-}
-
-/** The last one of a number that its order gave up when it was declined. */
-async function readDeclined(
-  db: Db,
-  which: { id: string } | { externalId: string },
-): Promise<Rows | undefined> {
-  if ('id' in which) return undefined
-  const { rows } = await sql<{ id: string }>`
-    select order_id as id from orderwheel.payments
-     where external_id = ${which.externalId} and state = 'declined'
-     order by order_id desc limit 1`.execute(db)
-  return rows[0] && readRows(db, rows[0])
 }
 
 function reportPayment(

@@ -20,7 +20,8 @@ export async function nameFindings(db: Db, findings: readonly Finding[]): Promis
     message: string | null
     since: Date | null
   }>`
-    select f.number, coalesce(f."orderId", m.order_id) as "orderId", o.external_id as "order",
+    select f.number, coalesce(f."orderId", m.order_id) as "orderId",
+           coalesce(p.external_id, o.external_id) as "order",
            coalesce(m.kind, b.kind) as message, f.since
       from json_to_recordset(${JSON.stringify(numbered)}::json)
              as f(number int, "orderId" uuid, "messageId" uuid, since timestamptz)
@@ -30,7 +31,8 @@ export async function nameFindings(db: Db, findings: readonly Finding[]): Promis
         union all
         select b.kind from orderwheel.outbox b where b.id = f."messageId" and b.order_id is null and b.kind not like 'order.%'
         limit 1) b on true
-      left join orderwheel.orders o on o.id = coalesce(f."orderId", m.order_id)`.execute(db)
+      left join orderwheel.orders o on o.id = coalesce(f."orderId", m.order_id)
+      left join orderwheel.payments p on p.order_id = o.id`.execute(db)
   const byNumber = new Map(rows.map(({ number, ...names }) => [number, names]))
   return findings.map((finding, number) => {
     const names = byNumber.get(number)

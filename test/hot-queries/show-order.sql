@@ -30,4 +30,8 @@ select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.r
    where d.order_id = o.id) as deliveries
  from orderwheel.orders o
  left join orderwheel.payments p on p.order_id = o.id
-where o.external_id = $1;
+where o.id = coalesce(
+      (select id from orderwheel.orders where external_id = $1),
+      (select order_id from orderwheel.payments
+        where external_id = $2 and state = 'declined'
+        order by order_id desc limit 1));

@@ -34,7 +34,8 @@ const schema = {
     {
       order: Type.Optional({
         ...Order.properties.externalId,
-        description: 'The storefront’s number, or our id.',
+        description:
+          'The storefront’s number, or our id. Declined orders are found by the number that they gave up.',
       }),
       email: Type.Optional({
         ...Order.properties.customer.properties.email,
