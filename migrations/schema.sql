@@ -1549,6 +1549,23 @@ create view orderwheel.order_timeline as
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM orderwheel.orders o
+  WHERE (NOT (EXISTS ( SELECT
+           FROM orderwheel.payments p
+          WHERE ((p.order_id = o.id) AND (p.state = 'declined'::text)))))
+UNION ALL
+ SELECT o.id AS order_id,
+    p.external_id,
+    o.received_at AS at,
+    1 AS step,
+    'order received'::text AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.payments p
+     JOIN orderwheel.orders o ON ((o.id = p.order_id)))
+  WHERE (p.state = 'declined'::text)
 UNION ALL
  SELECT m.order_id,
     o.external_id,
@@ -1562,6 +1579,23 @@ UNION ALL
     NULL::uuid AS replay_id
    FROM (orderwheel.messages m
      LEFT JOIN orderwheel.orders o ON ((o.id = m.order_id)))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM orderwheel.payments p
+          WHERE ((p.order_id = m.order_id) AND (p.state = 'declined'::text)))))
+UNION ALL
+ SELECT m.order_id,
+    p.external_id,
+    m.created_at AS at,
+    2 AS step,
+    m.kind AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.payments p
+     JOIN orderwheel.messages m ON ((m.order_id = p.order_id)))
+  WHERE (p.state = 'declined'::text)
 UNION ALL
  SELECT b.order_id,
     o.external_id,
@@ -1575,6 +1609,24 @@ UNION ALL
     NULL::uuid AS replay_id
    FROM (orderwheel.outbox b
      JOIN orderwheel.orders o ON ((o.id = b.order_id)))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM orderwheel.payments p
+          WHERE ((p.order_id = b.order_id) AND (p.state = 'declined'::text)))))
+UNION ALL
+ SELECT b.order_id,
+    p.external_id,
+    b.created_at AS at,
+    2 AS step,
+    b.kind AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    COALESCE(('not relayed: '::text || orderwheel.without_person(b.refusal, o.document)), 'not relayed yet'::text) AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM ((orderwheel.payments p
+     JOIN orderwheel.outbox b ON ((b.order_id = p.order_id)))
+     JOIN orderwheel.orders o ON ((o.id = p.order_id)))
+  WHERE (p.state = 'declined'::text)
 UNION ALL
  SELECT b.id AS order_id,
     NULL::text AS external_id,
@@ -1729,7 +1781,23 @@ UNION ALL
     NULL::text AS who,
     NULL::uuid AS replay_id
    FROM orderwheel.orders o
-  WHERE (o.forgotten_at IS NOT NULL)
+  WHERE ((o.forgotten_at IS NOT NULL) AND (NOT (EXISTS ( SELECT
+           FROM orderwheel.payments p
+          WHERE ((p.order_id = o.id) AND (p.state = 'declined'::text))))))
+UNION ALL
+ SELECT o.id AS order_id,
+    p.external_id,
+    o.forgotten_at AS at,
+    7 AS step,
+    'personal data forgotten'::text AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    NULL::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.payments p
+     JOIN orderwheel.orders o ON ((o.id = p.order_id)))
+  WHERE ((p.state = 'declined'::text) AND (o.forgotten_at IS NOT NULL))
 UNION ALL
  SELECT o.id AS order_id,
     o.external_id,
@@ -1743,11 +1811,29 @@ UNION ALL
     NULL::uuid AS replay_id
    FROM orderwheel.orders o
   WHERE ((o.cancelled_at IS NOT NULL) AND (NOT (EXISTS ( SELECT
+           FROM orderwheel.payments p
+          WHERE ((p.order_id = o.id) AND (p.state = 'declined'::text))))) AND (NOT (EXISTS ( SELECT
+           FROM orderwheel.messages m
+          WHERE ((m.order_id = o.id) AND (m.kind = 'order.cancelled'::text))))))
+UNION ALL
+ SELECT o.id AS order_id,
+    p.external_id,
+    o.cancelled_at AS at,
+    2 AS step,
+    'order.cancelled'::text AS event,
+    NULL::text AS target,
+    NULL::integer AS attempt,
+    'what was told of it is not kept any more'::text AS detail,
+    NULL::text AS who,
+    NULL::uuid AS replay_id
+   FROM (orderwheel.payments p
+     JOIN orderwheel.orders o ON ((o.id = p.order_id)))
+  WHERE ((p.state = 'declined'::text) AND (o.cancelled_at IS NOT NULL) AND (NOT (EXISTS ( SELECT
            FROM orderwheel.messages m
           WHERE ((m.order_id = o.id) AND (m.kind = 'order.cancelled'::text))))));
 comment on view orderwheel.order_timeline is 'One order''s whole story. Ask for one order_id or external_id, order by at, step. A message about no order is found by its id as order_id.';
 comment on column orderwheel.order_timeline.order_id is 'The order; of a message about none, the message.';
-comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number; null: a message about no order.';
+comment on column orderwheel.order_timeline.external_id is 'The storefront''s order number, also of a declined order, which gave it up; null: a message about no order.';
 comment on column orderwheel.order_timeline.at is 'When it happened.';
 comment on column orderwheel.order_timeline.step is 'What comes first of two things with the same time.';
 comment on column orderwheel.order_timeline.event is 'What happened: order received, payment captured, a message''s kind, an attempt''s outcome, withdrawn, shed, dead letter, what a person decided.';

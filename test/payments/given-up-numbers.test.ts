@@ -71,6 +71,43 @@ test('whoever looks after the shop finds a declined order by the buyer’s numbe
   expect(await find('order=FRESH')).toEqual([])
 })
 
+test('whoever looks up a number with SQL reads the whole story of the order that was declined', async () => {
+  await addMessage(id, 'order.cancelled')
+  await sql`
+    insert into orderwheel.messages (id, position, order_id, kind, payload, created_at, relayed_at)
+    values (uuidv7(), 1, ${id}, 'note.added', '{}', now(), now())`.execute(shop.db)
+  await sql`update orderwheel.orders set forgotten_at = now(), cancelled_at = now() where id = ${id}`.execute(
+    shop.db,
+  )
+  const paid = await payOne()
+  const select = 'select order_id, external_id, event from orderwheel.order_timeline'
+  const read = (where: string, value: string) =>
+    shop.pool.query<Row>(`${select} where ${where} = $1 order by at, step, event`, [value])
+  const { rows: story } = await read('order_id', id)
+  expect(eventsOf(story)).toEqual([
+    'note.added',
+    'order received',
+    'order.cancelled',
+    'order.cancelled',
+    'payment declined',
+    'personal data forgotten',
+  ])
+  expect(new Set(story.map(({ external_id }) => external_id))).toEqual(new Set([number]))
+  const { rows: both } = await read('external_id', number)
+  expect(both.filter(({ order_id }) => order_id === id)).toEqual(story)
+  expect(eventsOf(both.filter(({ order_id }) => order_id === paid))).toEqual([
+    'order received',
+    'order.placed',
+    'payment captured',
+  ])
+  const { rows } = await shop.pool.query(`${select} where external_id like 'declined-%'`)
+  expect(rows).toEqual([])
+})
+
+type Row = { order_id: string; external_id: string; event: string }
+
+const eventsOf = (rows: Row[]) => rows.map(({ event }) => event).sort()
+
 test('nobody is shown what stands in for the number that a declined order gave up', async () => {
   const message = await addMessage(id, 'note.added')
   expect(await readMessage(shop.db, message)).toMatchObject({ orderId: id, externalId: number })

@@ -19,8 +19,23 @@ beforeAll(async () => {
     unrelayed: 12_000,
     oneDeadIn: 2,
   })
+  await payForSome()
 }, 180_000)
 afterAll(() => database.close())
+
+// One in ten was paid here, and one in a hundred declined.
+async function payForSome() {
+  await database.pool.query(`
+    insert into orderwheel.payments (order_id, external_id, provider, mode, state, reference, settled_at)
+    select id, external_id, 'cards', 'capture', case when n % 10 = 0 then 'declined' else 'captured' end,
+           case when n % 10 > 0 then 'ch_' || n end, received_at
+      from (select id, external_id, received_at, row_number() over (order by id) as n
+              from orderwheel.orders tablesample bernoulli (10) repeatable (1)) o`)
+  await database.pool.query(`
+    update orderwheel.orders o set external_id = 'declined-' || gen_random_uuid()
+      from orderwheel.payments p where p.order_id = o.id and p.state = 'declined'`)
+  await database.pool.query('vacuum analyze orderwheel.orders, orderwheel.payments')
+}
 
 test('a backlog of any size is not counted by who looks at the status', async () => {
   const { relay, targets } = await readStatus(database.db)
@@ -102,8 +117,8 @@ test('one order’s story is read by indexes alone', async () => {
       text: `select * from orderwheel.order_timeline where ${which} = $1 order by at, step`,
       values: [value.rows[0]?.value],
     })
-    // These are empty here.
-    expect(plan.filter((step) => /Seq Scan (?!audit_log|payments)/.test(step))).toEqual([])
+    // This is empty here.
+    expect(plan.filter((step) => /Seq Scan (?!audit_log)/.test(step))).toEqual([])
     expect(plan).toContain('Index Scan delivery_attempts by delivery_attempts_pkey')
   }
 })
