@@ -1,7 +1,8 @@
 import { pino } from 'pino'
 
 import { createLog, type Log } from '#base/log.ts'
-import { printable } from '#base/printable.ts'
+
+import { describeLogLine } from './describe-log-line.ts'
 
 export type LogOf = (part: string) => Log
 
@@ -17,7 +18,7 @@ export async function createDevLogs(level: string | undefined): Promise<LogOf> {
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname',
     hideObject: true,
-    messageFormat: (line, messageKey) => describe(line, String(line[messageKey])),
+    messageFormat: (line, messageKey) => describeLogLine(line, String(line[messageKey])),
     sync: true,
   })
   const logs = new Map<string, Log>()
@@ -28,20 +29,4 @@ export async function createDevLogs(level: string | undefined): Promise<LogOf> {
     logs.set(part, log)
     return log
   }
-}
-
-function describe(line: Record<string, unknown>, message: string): string {
-  const { process, target, attempt, durationMs, reason, err, orderId } = line
-  const cause = reason ?? (err instanceof Object && 'message' in err ? err.message : undefined)
-  return [
-    typeof process === 'string' ? `${process}:` : '',
-    typeof target === 'string' ? target : '',
-    message,
-    typeof attempt === 'number' ? `at attempt ${attempt}` : '',
-    typeof durationMs === 'number' ? `after ${(durationMs / 1_000).toFixed(1)} s` : '',
-    typeof cause === 'string' ? `(${printable(cause)})` : '',
-    typeof orderId === 'string' ? `order ${orderId}` : '',
-  ]
-    .filter(Boolean)
-    .join(' ')
 }
