@@ -5,6 +5,8 @@ import { Value } from 'typebox/value'
 import type { Mistake } from '#targets/target-kind.ts'
 
 import { settleChoices, type SchemaError } from './settle-choices.ts'
+import { dropImplied } from '#base/drop-implied.ts'
+import { sayRule } from '#base/say-rule.ts'
 import { suggestName } from '#base/suggest-name.ts'
 
 /** What `schema` finds wrong with the options given to `kind()`, in words. */
@@ -25,7 +27,7 @@ function listErrors(schema: TSchema, value: unknown): SchemaError[] {
   Settings.Set({ maxErrors: 1_000 })
   const errors = Value.Errors(schema, value)
   Settings.Set({ maxErrors })
-  return settleChoices(errors)
+  return dropImplied(settleChoices(errors))
 }
 
 function explain(kind: string, schema: TSchema, error: SchemaError): SchemaMistake[] {
@@ -55,11 +57,7 @@ function explain(kind: string, schema: TSchema, error: SchemaError): SchemaMista
 function sayError(error: SchemaError, part: Part): string {
   if (error.keyword === 'anyOf') return `must be ${choicesOf(part).join(' or ')}`
   if (error.keyword === 'type') return `must be ${nameType(error.params.type)}`
-  if (error.keyword === 'enum') return `must be one of ${error.params.allowedValues.join(', ')}`
-  if (error.keyword === 'minimum') return `must be at least ${error.params.limit}`
-  if (error.keyword === 'exclusiveMinimum') return `must be more than ${error.params.limit}`
-  if (error.keyword === 'maximum') return `must be at most ${error.params.limit}`
-  return error.message
+  return sayRule(error)
 }
 
 type Part = { properties?: Record<string, Part>; anyOf?: Part[]; type?: string; const?: unknown }

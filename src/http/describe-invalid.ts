@@ -1,7 +1,11 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { FastifyRequest } from 'fastify'
 
+import { dropImplied } from '#base/drop-implied.ts'
+import { sayRule } from '#base/say-rule.ts'
+
 import { HttpProblem } from './http-problem.ts'
+import { patternWords } from './pattern-words.ts'
 import type { ProblemPart } from './problems.ts'
 
 /** What Fastify throws when a body or query does not satisfy its schema. */
@@ -9,6 +13,7 @@ export type Invalid = Error & { validation: readonly SchemaError[]; validationCo
 
 type SchemaError = {
   instancePath: string
+  schemaPath: string
   keyword: string
   params: Record<string, unknown>
   /** Set when the mistake is a key, not its value. */
@@ -32,7 +37,9 @@ export function describeInvalid(error: Invalid, request: FastifyRequest): HttpPr
   if (error.validationContext === 'params') return new HttpProblem(notFound)
   const inQuery = error.validationContext === 'querystring'
   // A wrong key is reported twice: what is wrong with it, and that it is.
-  const mistakes = error.validation.filter(({ keyword }) => keyword !== 'propertyNames')
+  const mistakes = dropImplied(
+    error.validation.filter(({ keyword }) => keyword !== 'propertyNames'),
+  )
   const errors = mistakes.slice(0, maxErrors).map((one): ProblemPart => {
     const pointer = pointerOf(one)
     const detail = detailOf(one)
@@ -63,27 +70,16 @@ function pointerOf({ instancePath, keyword, params, propertyName }: SchemaError)
   return instancePath
 }
 
-function detailOf({ keyword, params, propertyName, message, parentSchema }: SchemaError): string {
-  if (propertyName !== undefined) return `the key ${message}`
-  switch (keyword) {
-    case 'required':
-      return 'is required'
-    case 'additionalProperties':
-      return `is not a known field${suggestion(String(params.additionalProperty), parentSchema)}`
-    case 'type':
-      return `must be ${[params.type].flat().join(' or ')}`
-    case 'enum':
-      return `must be ${oneOf(params.allowedValues, parentSchema?.description)}`
-    case 'format':
-      return formats[String(params.format)] ?? `must be of the format ${String(params.format)}`
-    default:
-      return message ?? `breaks the rule ${keyword}`
-  }
-}
-
-const formats: Record<string, string> = {
-  'date-time': 'must be a time such as 2026-11-22T10:15:00Z (RFC 3339)',
-  email: 'must be an email address',
+function detailOf(error: SchemaError): string {
+  const { keyword, params, propertyName, parentSchema } = error
+  const rule = sayRule(error, {
+    description: parentSchema?.description,
+    pattern: patternWords.get(String(params.pattern)),
+  })
+  if (propertyName !== undefined) return `the key ${rule}`
+  return keyword === 'additionalProperties'
+    ? rule + suggestion(String(params.additionalProperty), parentSchema)
+    : rule
 }
 
 function suggestion(name: string, schema: SchemaError['parentSchema']): string {
@@ -95,10 +91,4 @@ export function suggestOneOf(name: string, known: readonly string[]): string {
   if (known.length === 0 || name.length > 64) return ''
   const nearest = closest(name, [...known])
   return distance(name, nearest) <= 2 ? `; did you mean ${nearest}?` : ''
-}
-
-function oneOf(allowed: unknown, description = ''): string {
-  const values = Array.isArray(allowed) ? allowed : []
-  // Not the 250 countries of ISO 3166: their schema's description names the list.
-  return values.length <= 10 ? `one of ${values.join(', ')}` : `a code of ${description}`.trim()
 }

@@ -1,7 +1,16 @@
 import { Type } from 'typebox'
 
-const uuidDigits = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
-export const uuid = Type.String({ format: 'uuid', pattern: uuidDigits })
+/** What they mean is in pattern-words.ts. */
+export const patterns = {
+  uuid: '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$',
+  words: '^[^\\u0000]*$',
+  // A leap second is a date-time of RFC 3339, and none that JavaScript can read.
+  moment: ':[0-5]\\d:[0-5]\\d',
+  limit: '^([1-9]\\d?|[1-4]\\d\\d|500)$',
+  position: '^[0-9]{1,7}$',
+} as const
+
+export const uuid = Type.String({ format: 'uuid', pattern: patterns.uuid })
 
 /** A time in an answer. */
 export const time = Type.String({ format: 'date-time' })
@@ -15,13 +24,12 @@ export function orNull(schema: string | { type: string; format?: string; descrip
 
 /** Text of a query or body. A query may hold a NUL, which PostgreSQL stores in no text. */
 export const words = (maxLength: number) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000]*$' })
+  Type.String({ minLength: 1, maxLength, pattern: patterns.words })
 
-// A leap second is a date-time of RFC 3339, and none that JavaScript can read.
-export const moment = Type.String({ format: 'date-time', pattern: ':[0-5]\\d:[0-5]\\d' })
+export const moment = Type.String({ format: 'date-time', pattern: patterns.moment })
 
 export const limit = Type.Optional(
-  Type.String({ pattern: '^([1-9]\\d?|[1-4]\\d\\d|500)$', description: '1 … 500. Default 50.' }),
+  Type.String({ pattern: patterns.limit, description: '1 … 500. Default 50.' }),
 )
 
 /** Queries are text: the schema says that it is a number. */

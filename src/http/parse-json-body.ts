@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
+import { sayJsonEnd } from '#base/say-json-end.ts'
+
 import { emptyBody, pointerStep } from './describe-invalid.ts'
 import { HttpProblem } from './http-problem.ts'
 import type { ProblemCode, ProblemPart } from './problems.ts'
@@ -22,12 +24,10 @@ export function parseJsonBody(body: Buffer, invalidBody: ProblemCode = 'invalid-
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (error) {
+  } catch {
     // The engine's message quotes the body, which may name people: only the place is passed on.
-    const place = /at position \d+( \(line \d+ column \d+\))?/.exec(String(error))?.[0]
-    throw new HttpProblem('invalid-json', {
-      detail: place ? `The body stops being JSON ${place}.` : 'The body is not valid JSON.',
-    })
+    const detail = `The body stops being JSON ${sayJsonEnd(text)}.`
+    throw new HttpProblem('invalid-json', { detail })
   }
 }
 

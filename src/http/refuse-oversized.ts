@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
+import { sayRule } from '#base/say-rule.ts'
 import { Order } from '#messages/order.ts'
 
 import { pointerStep } from './describe-invalid.ts'
@@ -70,12 +71,15 @@ function findOversized(
   if (typeof value !== 'object' || value === null) return
   if (Array.isArray(value)) {
     if (value.length > maxItems)
-      errors.push({ pointer, detail: `must NOT have more than ${maxItems} items` })
+      errors.push({
+        pointer,
+        detail: sayRule({ keyword: 'maxItems', params: { limit: maxItems } }),
+      })
     else if (items)
       for (const [index, item] of value.entries())
         findOversized(items, item, { pointer: `${pointer}/${index}`, errors })
   } else if (Object.keys(value).length > most)
-    errors.push({ pointer, detail: `must NOT have more than ${most} properties` })
+    errors.push({ pointer, detail: sayRule({ keyword: 'maxProperties', params: { limit: most } }) })
   else
     for (const { key, step, limits } of members)
       if (Object.hasOwn(value, key))

@@ -5,6 +5,13 @@ import { countries, currencies } from './iso-codes.ts'
 /** The largest amount, in minor units: 9 999 999 999.99 in a currency with cents. */
 export const maxAmount = 999_999_999_999
 
+/** Regular expressions of `Order`, for those who say in words what they mean. */
+export const orderPatterns = {
+  phone: '^\\+[1-9][0-9]{1,14}$',
+  locale: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$',
+  externalId: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
+} as const
+
 const amount = Type.Integer({ minimum: 0, maximum: maxAmount, description: 'In minor units.' })
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength })
 
@@ -37,12 +44,12 @@ const Customer = Type.Object(
     email: Type.String({ format: 'email', maxLength: 254 }),
     name: text(100),
     phone: Type.Optional(
-      nullable(Type.String({ pattern: '^\\+[1-9][0-9]{1,14}$', description: 'E.164.' })),
+      nullable(Type.String({ pattern: orderPatterns.phone, description: 'E.164.' })),
     ),
     locale: Type.Optional(
       nullable(
         Type.String({
-          pattern: '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$',
+          pattern: orderPatterns.locale,
           maxLength: 35,
           description: 'BCP 47. Decides the language of dates and amounts in what the buyer gets.',
         }),
@@ -111,7 +118,7 @@ const Payment = Type.Object(
 export const Order = Type.Object(
   {
     externalId: Type.String({
-      pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
+      pattern: orderPatterns.externalId,
       description: 'The storefront’s own order number, unique.',
     }),
     placedAt: Type.String({

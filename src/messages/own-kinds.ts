@@ -1,5 +1,8 @@
 import { Compile, type XSchema } from 'typebox/schema'
 
+import { dropImplied } from '#base/drop-implied.ts'
+import { sayRule } from '#base/say-rule.ts'
+
 /** A kind of message that the configuration declares. */
 export type OwnKind = {
   /** What is wrong with a payload of this kind; pointers (RFC 6901) into the payload. At most 100. */
@@ -30,7 +33,7 @@ export function createOwnKind(schema: object): OwnKind {
       if (isDeeperThan(mostLevels, payload)) return [tooDeep]
       if (validator.Check(payload)) return []
       const [, errors] = validator.Errors(payload)
-      const mistakes = errors.flatMap(explain)
+      const mistakes = dropImplied(errors).flatMap(explain)
       return (mistakes.length > 0 ? mistakes : [unexplained]).slice(0, mostMistakes)
     },
   }
@@ -59,7 +62,7 @@ type SchemaError = ReturnType<ReturnType<typeof Compile>['Errors']>[1][number]
 const unexplained: PayloadMistake = { pointer: '', detail: 'breaks the schema of its kind' }
 
 function explain(error: SchemaError): PayloadMistake[] {
-  const { instancePath, keyword, message } = error
+  const { instancePath, keyword } = error
   if (error.keyword === 'required')
     return error.params.requiredProperties.map((name) => ({
       pointer: instancePath + stepOf(name),
@@ -71,7 +74,7 @@ function explain(error: SchemaError): PayloadMistake[] {
       detail: 'is not a known field',
     }))
   // The false schema of an unknown field, said above.
-  return keyword === 'boolean' ? [] : [{ pointer: instancePath, detail: message }]
+  return keyword === 'boolean' ? [] : [{ pointer: instancePath, detail: sayRule(error) }]
 }
 
 /** A key as one step of a JSON pointer. */

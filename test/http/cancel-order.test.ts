@@ -73,6 +73,22 @@ test('an Idempotency-Key of a cancellation is good for that cancellation only', 
   expect(await messagesOf(other)).toHaveLength(1)
 })
 
+test('broken JSON is answered with the place where it breaks, as for an order', async () => {
+  const id = await place()
+  for (const [body, at] of [
+    ['{"reason": ', 'position 11 (line 1 column 12)'],
+    ['{bad', 'position 1 (line 1 column 2)'],
+    ['nope', 'position 0 (line 1 column 1)'],
+  ] as const) {
+    const problem = {
+      status: 400,
+      body: { code: 'invalid-json', detail: `The body stops being JSON at ${at}.` },
+    }
+    expect(await cancel(id, { body })).toMatchObject(problem)
+    expect(await api.post(body)).toMatchObject(problem)
+  }
+})
+
 test('what cannot be cancelled is answered with a problem, and nothing is added', async () => {
   const id = await place()
   const problems = [

@@ -158,7 +158,7 @@ test.each<[string, string, (order: Order) => unknown]>([
   async (_, where, change) => {
     expect((await api.post(changed(change))).body).toMatchObject({
       code: 'invalid-order',
-      errors: [{ pointer: where, detail: expect.stringMatching(/^must NOT have more than \d+ /) }],
+      errors: [{ pointer: where, detail: expect.stringMatching(/^must have at most \d+ /) }],
     })
   },
 )

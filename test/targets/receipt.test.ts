@@ -254,7 +254,7 @@ test('a process goes on with other things while 500 items are rendered', async (
 test.each([
   [{ timeZone: 'Berlin' }, 'timeZone: must be a time zone like Europe/Berlin'],
   [{ title: { de: 'Rechnung' } }, 'title: needs en, for those whose language it does not have'],
-  [{ seller: { name: '' } }, 'seller.name: must not have fewer than 1 characters'],
+  [{ seller: { name: '' } }, 'seller.name: must not be empty'],
   [{ number: 'R-1' as never }, 'number: must be a function'],
 ])('a receipt that is configured wrong is refused at the start', (options, mistake) => {
   const target = receipt({ seller, ...options })

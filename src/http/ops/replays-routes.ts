@@ -12,7 +12,7 @@ import type { ReplayAction } from '#dead-letters/take-replay.ts'
 import { answerOnce } from '#http/answer-once.ts'
 import type { createAuthenticator } from '#http/authenticate.ts'
 import { problemAnswers, rateLimitHeaders, usualProblems } from '#http/describe-answers.ts'
-import { uuid } from '#http/fields.ts'
+import { limit, patterns, uuid } from '#http/fields.ts'
 import { HttpProblem } from '#http/http-problem.ts'
 import { tidyReason, requireReason } from '#http/tidy-reason.ts'
 
@@ -157,9 +157,6 @@ const described = { tags: ['operations'], security: [{ apiKey: [] }] }
 const params = Type.Object({ id: uuid })
 const ratePerSecond = Type.Number({ minimum: replayRates.least, maximum: replayRates.most })
 const reason = Type.String({ maxLength: 1_000 })
-const limit = Type.Optional(
-  Type.String({ pattern: '^([1-9][0-9]?|[1-4][0-9]{2}|500)$', description: '1 to 500; 50.' }),
-)
 
 function found(schema: object, description: string) {
   return { description, headers: rateLimitHeaders, content: { 'application/json': { schema } } }
@@ -236,7 +233,7 @@ const getSchema = {
   querystring: Type.Object(
     {
       limit,
-      cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,7}$' })),
+      cursor: Type.Optional(Type.String({ pattern: patterns.position })),
       state: Type.Optional(Type.Unsafe<(typeof itemStates)[number]>({ enum: [...itemStates] })),
     },
     { additionalProperties: false },

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 
+import { sayRule } from '#base/say-rule.ts'
 import { findJsonMistake, findTextMistake, type ReadEdited } from '#targets/http/edit-request.ts'
 
 import { type Mailbox, parseMailbox } from './parse-mailbox.ts'
@@ -35,7 +36,7 @@ export function readMail(text: string): ReadEdited {
   if (error || !Value.Check(EditedMail, mail))
     return {
       mistake:
-        `It must be {to, subject, text, html}: ${error?.instancePath.slice(1) ?? ''} ${error?.message ?? ''}`.trim(),
+        `It must be {to, subject, text, html}: ${error?.instancePath.slice(1) ?? ''} ${error ? sayRule(error) : ''}`.trim(),
     }
   if (!parseMailbox(mail.to))
     return { mistake: 'to must be one address like Ada L <ada@example.com>' }

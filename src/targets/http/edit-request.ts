@@ -1,3 +1,4 @@
+import { sayJsonEnd } from '#base/say-json-end.ts'
 import type { Told } from '#targets/target-kind.ts'
 
 /** Lets an operator correct what is sent for one order. */
@@ -57,10 +58,9 @@ export function findJsonMistake(text: string): string | undefined {
   try {
     JSON.parse(text)
     return undefined
-  } catch (error) {
+  } catch {
     // The engine's message quotes the text, which names people.
-    const place = /at position \d+( \(line \d+ column \d+\))?/.exec(String(error))?.[0]
-    return place ? `It stops being JSON ${place}.` : 'It is not JSON.'
+    return `It stops being JSON ${sayJsonEnd(text)}.`
   }
 }
 
