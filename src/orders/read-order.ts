@@ -21,6 +21,8 @@ export type OrderReport = Happenings & {
   state: OrderState
   receivedAt: string
   order: Order
+  /** The personal data in it was removed. */
+  isForgotten: boolean
   /** Null: it was not paid here. */
   payment: PaymentReport | null
 }
@@ -47,6 +49,7 @@ export async function readOrder(
     }),
     receivedAt: iso(found.receivedAt),
     order: found.order,
+    isForgotten: found.isForgotten,
     payment: found.payment && reportPayment(found.payment, found.deliveries),
     ...(await reportHappenings(db, found)),
   }
@@ -57,6 +60,7 @@ type Rows = HappeningRows & {
   externalId: string
   receivedAt: string
   order: Order
+  isForgotten: boolean
   historyDropped: boolean
   wasCancelled: boolean
   payment: PaymentRow | null
@@ -73,7 +77,7 @@ async function readRows(
   const { rows } = await sql<Rows>`
     select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
       coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
-      o.cancelled_at is not null as "wasCancelled",
+      o.cancelled_at is not null as "wasCancelled", o.forgotten_at is not null as "isForgotten",
       case when p.order_id is not null then json_build_object(
                 'state', p.state, 'became', p.became, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
                 'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,

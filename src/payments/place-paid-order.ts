@@ -19,10 +19,7 @@ import { recordSettled, recordUnknown, type Asked } from './record-charge.ts'
 import { takeBackOrder } from './take-back-order.ts'
 
 export type PaidPlaced =
-  /** Paid, and told. */
-  | { kind: 'approved'; id: string; replayed: boolean }
-  /** Placed; whether it was charged is being found out. */
-  | { kind: 'awaiting'; id: string; replayed: boolean }
+  | PaidAccepted
   | { kind: 'declined'; id: string; replayed: boolean; reason: string; code: string | null }
   /** For certain nothing was charged, and nothing is stored. `why`: it must not be from here. */
   | { kind: 'not-charged'; why?: string }
@@ -30,6 +27,15 @@ export type PaidPlaced =
   /** The same request is being answered. */
   | { kind: 'in-progress' }
   | { kind: 'overloaded' }
+
+export type PaidAccepted = {
+  /** Paid, and told; placed, and whether it was charged is being found out; or cancelled, whatever is known of it. */
+  kind: 'approved' | 'awaiting' | 'cancelled'
+  id: string
+  replayed: boolean
+  /** The personal data in it was removed. */
+  isForgotten: boolean
+}
 
 export type PaidOrder = Pick<NewOrder, 'apiKeyId' | 'idempotencyKey' | 'fingerprint'> & {
   order: Order
@@ -147,20 +153,22 @@ async function record(
 /** What is known is what is on disk: somebody else may have been first. */
 async function answerOf(
   db: Db,
-  { id, replayed }: { id: string; replayed: boolean },
+  { id, replayed, isForgotten = false }: { id: string; replayed: boolean; isForgotten?: boolean },
 ): Promise<PaidPlaced> {
   const payment = await readPayment(db, id)
   // An order of this body cannot be here without having been paid.
-  if (!payment) return { kind: 'approved', id, replayed }
+  if (!payment) return { kind: 'approved', id, replayed, isForgotten }
+  const ifNotCancelled = (kind: 'approved' | 'awaiting') =>
+    ({ kind: payment.isCancelled ? 'cancelled' : kind, id, replayed, isForgotten }) as const
   switch (payment.state) {
     case 'declined':
       return { kind: 'declined', id, replayed, reason: payment.reason ?? '', code: payment.code }
     case 'pending':
       if (replayed && payment.isFirstUnderWay) return { kind: 'in-progress' }
-      return { kind: 'awaiting', id, replayed }
+      return ifNotCancelled('awaiting')
     case 'authorized':
     case 'captured':
-      return { kind: 'approved', id, replayed }
+      return ifNotCancelled('approved')
     default:
       return payment.state satisfies never
   }
@@ -176,6 +184,7 @@ async function findKnown(
   order: NewOrder,
 ): Promise<PaidPlaced | undefined> {
   const [conflict] = await findConflicts(pool, [order])
-  if (conflict?.kind === 'replayed') return answerOf(db, { id: conflict.id, replayed: true })
-  return conflict
+  if (conflict?.kind !== 'replayed') return conflict
+  const { id, isForgotten } = conflict
+  return answerOf(db, { id, replayed: true, isForgotten })
 }

@@ -121,7 +121,11 @@ test('any process of this database, and one that was restarted, knows the link',
 })
 
 test('who is forgotten has no page any more, and who listens is told nothing more', async () => {
-  const { link } = await place(newOrder())
+  const order = newOrder()
+  const idempotencyKey = order.externalId
+  const placed = await api.post(order, { idempotencyKey })
+  const { id, links } = placed.body as { id: string; links: { status: string } }
+  const link = links.status
   await shop.relay()
   const listener = await listenToEvents(`${api.url}${link}/events`)
   await eventually(() => listener.events.length > 0)
@@ -135,6 +139,16 @@ test('who is forgotten has no page any more, and who listens is told nothing mor
   await listener.ended
   expect((await show(link)).status).toBe(404)
   expect(await listenToEvents(`${api.url}${link}/events`)).toMatchObject({ status: 404 })
+  const answers = [
+    await api.post(order, { idempotencyKey }),
+    await api.get(`/orders/${id}`),
+    await api.get(`/orders?externalId=${order.externalId}`),
+  ]
+  // Nor is it given as a link.
+  for (const { body } of answers) expect(body).toMatchObject({ id })
+  expect(answers.map(({ body }) => (body as { links: object }).links)).toEqual(
+    answers.map(() => ({ self: `/orders/${id}` })),
+  )
 })
 
 test('a buyer is told each state once, and goes on where they were', async () => {

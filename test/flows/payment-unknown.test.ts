@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { createLog } from '#base/log.ts'
+import { forgetPerson } from '#forget/forget-person.ts'
 import { readOpen } from '#forget/read-open.ts'
 import { cancelOrder } from '#orders/cancel-order.ts'
 import { readOrder } from '#orders/read-order.ts'
@@ -133,6 +134,82 @@ test('an order that is cancelled while it is not known whether it was paid is to
   expect(shop.given).toEqual({ charges: 1, refunds: 1 })
   expect(await readOrder(shop.db, { id })).toMatchObject({ payment: { status: 'refunded' } })
   expect(listFound(await verifyShop(shop.db, { isFull: true }))).toEqual([])
+})
+
+test('a storefront that asks again by repeating its request is told that the order was cancelled, before and after it is known what was charged', async () => {
+  const shop = await openShop(lost, async () => approved('ch_1'))
+  const order = newOrder({ payment: { token: 'tok' } })
+  const idempotencyKey = randomUUID()
+  const post = () => shop.api.post(order, { idempotencyKey })
+  const { body } = await post()
+  const { id } = body as { id: string }
+  expect(await post()).toMatchObject({ status: 202, body: { state: 'awaiting-payment' } })
+  await shop.cancel(id)
+  const told = { status: 202, body: { id, state: 'cancelled' } }
+  expect(await post()).toMatchObject(told)
+  await shop.askAgain()
+  expect(await post()).toMatchObject(told)
+  await shop.tell()
+  const again = await post()
+  expect(again).toMatchObject(told)
+  expect(again.headers.get('idempotent-replayed')).toBe('true')
+  expect(await shop.api.get(`/orders?externalId=${order.externalId}`)).toMatchObject({
+    ...told,
+    status: 200,
+  })
+  // What says so was dropped.
+  await sql`update orderwheel.orders set cancelled_at = now()`.execute(shop.db)
+  for (const table of ['delivery_attempts', 'deliveries', 'messages'])
+    await sql`delete from orderwheel.${sql.raw(table)}`.execute(shop.db)
+  expect(await post()).toMatchObject(told)
+})
+
+test('an order that was paid here and is forgotten has no link to a page that is not there', async () => {
+  const shop = await openShop(async () => approved('ch_1'))
+  const order = newOrder({ payment: { token: 'tok' } })
+  const post = () => shop.api.post(order, { idempotencyKey: order.externalId })
+  expect((await post()).body).toHaveProperty('links.status')
+  await shop.tell()
+  await forgetPerson(shop.db, {
+    person: { email: order.customer.email ?? '', customerId: null },
+    who: 'test',
+    reason: null,
+    evenOpen: false,
+    dryRun: false,
+  })
+  const { status, body } = await post()
+  expect([status, body]).toMatchObject([202, { state: 'received' }])
+  expect(body).not.toHaveProperty('links.status')
+})
+
+test('a cancelled order of which nothing was charged was declined, whoever asks again', async () => {
+  const shop = await openShop(lost, async () => undefined)
+  const order = newOrder({ payment: { token: 'tok' } })
+  const post = () => shop.api.post(order, { idempotencyKey: order.externalId })
+  const { body } = await post()
+  await shop.cancel((body as { id: string }).id)
+  await shop.letHourPass()
+  await shop.askAgain()
+  expect(await post()).toMatchObject({ status: 402, body: { code: 'payment-declined' } })
+})
+
+test('a buyer whose order is cancelled while the card is charged is told so at once', async () => {
+  const asked = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const shop = await openShop(async () => {
+    asked.resolve()
+    await goOn.promise
+    return approved('ch_1')
+  })
+  const answer = shop.place()
+  await asked.promise
+  const { id } = await shop.db
+    .selectFrom('orderwheel.orders')
+    .select('id')
+    .executeTakeFirstOrThrow()
+  await shop.cancel(id)
+  goOn.resolve()
+  expect(await answer).toMatchObject({ status: 202, body: { id, state: 'cancelled' } })
 })
 
 test('a cancelled order that the gateway knows no charge of is not charged any more', async () => {

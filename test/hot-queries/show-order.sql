@@ -1,6 +1,6 @@
 select o.id, coalesce(p.external_id, o.external_id) as "externalId", to_json(o.received_at) as "receivedAt", o.document as "order",
  coalesce(o.received_at < orderwheel.history_since(), false) as "historyDropped",
- o.cancelled_at is not null as "wasCancelled",
+ o.cancelled_at is not null as "wasCancelled", o.forgotten_at is not null as "isForgotten",
  case when p.order_id is not null then json_build_object(
            'state', p.state, 'became', p.became, 'provider', p.provider, 'reference', p.reference, 'mode', p.mode,
            'reason', p.reason, 'declineCode', p.code, 'attempts', p.attempts, 'settledAt', p.settled_at) end as payment,

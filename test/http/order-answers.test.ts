@@ -18,6 +18,7 @@ test('the storefront sees what a target answered, without the headers that are f
       id,
       externalId: 'WEB-1',
       state: 'needs-attention',
+      isForgotten: false,
       receivedAt: '',
       order: exampleOrder('WEB-1'),
       messages: [],

@@ -207,7 +207,7 @@ test('in one batch, each of several colliding orders gets its own answer', async
     'order-exists',
     'key-reused',
   ])
-  expect(await answers[5]).toEqual({ ...knownId, kind: 'replayed' })
+  expect(await answers[5]).toEqual({ ...knownId, kind: 'replayed', isForgotten: false })
   expect(await storedOrders()).toHaveLength(3)
 })
 

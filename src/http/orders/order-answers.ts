@@ -14,7 +14,8 @@ const Links = Type.Object({
   self: Type.String(),
   status: Type.Optional(
     Type.String({
-      description: 'A page for the buyer. Whoever has this link may see it; nobody can guess it.',
+      description:
+        'A page for the buyer. Whoever has this link may see it; nobody can guess it. Absent when the person was forgotten.',
     }),
   ),
 })
@@ -22,14 +23,25 @@ const Links = Type.Object({
 const orderId = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
 const statusExample = '/status/AZnHsnpVewqKPj8cXOC39Kx0mC5yQ2b8pVtGzLr3o4w'
 
-type PlacedState = Extract<OrderState, 'received' | 'awaiting-payment'>
+const placedStates = [
+  'received',
+  'awaiting-payment',
+  'cancelled',
+] as const satisfies readonly OrderState[]
+
+export type PlacedState = (typeof placedStates)[number]
 
 /** The 202 of POST /orders. */
 const PlacedOrder = Type.Object(
   {
     id: uuid,
     externalId: Type.String(),
-    state: Type.Unsafe<PlacedState>({ type: 'string', enum: ['received', 'awaiting-payment'] }),
+    state: Type.Unsafe<PlacedState>({
+      type: 'string',
+      enum: [...placedStates],
+      description:
+        '`cancelled`: of an order that is paid here, when the request is repeated after it was cancelled.',
+    }),
     links: Links,
   },
   {
@@ -160,11 +172,12 @@ export function placedAnswer({ id, externalId, state, status }: Placed) {
   return { id, externalId, state, links: linksOf(id, status) }
 }
 
-export function orderAnswer(report: Report, status: string | undefined) {
+export function orderAnswer({ isForgotten, ...report }: Report, status: string | undefined) {
   return {
     ...report,
     deliveries: report.deliveries.map(forStorefront),
-    links: linksOf(report.id, status),
+    // Nobody's page any more: the link would answer 404.
+    links: linksOf(report.id, isForgotten ? undefined : status),
   }
 }
 

@@ -80,7 +80,7 @@ const postOrderSchema = {
   operationId: 'placeOrder',
   summary: 'Place an order',
   description:
-    'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept. With `payment.token`, the answer waits for the payment: 402 when it was declined; state `awaiting-payment` when the gateway did not say in time, which the same request again, or GET, answers later.',
+    'Answers as soon as the order is on disk; the targets are told afterwards. Repeat a request that got no answer, 429 or 503 with the same Idempotency-Key: the order is placed once. A key is good for as long as its order is kept. With `payment.token`, the answer waits for the payment: 402 when it was declined; state `awaiting-payment` when the gateway did not say in time, which the same request again, or GET, answers later; `cancelled` when it was cancelled meanwhile.',
   headers: Type.Object({
     'Idempotency-Key': Type.String({
       description: '1–255 visible ASCII characters, bare or in double quotes.',

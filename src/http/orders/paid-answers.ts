@@ -1,15 +1,17 @@
 import { HttpProblem } from '#http/http-problem.ts'
-import type { PaidPlaced } from '#payments/place-paid-order.ts'
+import type { PaidAccepted, PaidPlaced } from '#payments/place-paid-order.ts'
 
 import { orderPath } from './order-answers.ts'
 import { refusePlaced } from './placed-answers.ts'
 
-export const stateOfPaid = { approved: 'received', awaiting: 'awaiting-payment' } as const
+export const stateOfPaid = {
+  approved: 'received',
+  awaiting: 'awaiting-payment',
+  cancelled: 'cancelled',
+} as const satisfies Record<PaidAccepted['kind'], string>
 
 /** What an order that was to be paid and was not placed is answered with. Nothing of the card is in it. */
-export function refusePaid(
-  paid: Exclude<PaidPlaced, { kind: 'approved' | 'awaiting' }>,
-): HttpProblem {
+export function refusePaid(paid: Exclude<PaidPlaced, PaidAccepted>): HttpProblem {
   switch (paid.kind) {
     case 'declined':
       return declined(paid)

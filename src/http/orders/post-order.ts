@@ -10,10 +10,10 @@ import type { NewOrder } from '#orders/insert-orders.ts'
 import { brokenRules } from '#orders/order-rules.ts'
 import type { OrderWriter, Placed } from '#orders/place-order.ts'
 import type { StatusLinks } from '#orders/status-links.ts'
-import type { PlacePaidOrder } from '#payments/place-paid-order.ts'
+import type { PaidAccepted, PaidPlaced, PlacePaidOrder } from '#payments/place-paid-order.ts'
 
 import type { IntakeGate } from './intake-gate.ts'
-import { orderPath, placedAnswer } from './order-answers.ts'
+import { orderPath, placedAnswer, type PlacedState } from './order-answers.ts'
 import { refusePaid, stateOfPaid } from './paid-answers.ts'
 import { refusePlaced } from './placed-answers.ts'
 
@@ -44,7 +44,7 @@ export function createPostOrder(
     // What was taken before is answered as ever.
     if (gate.isClosed() && !(await isKnown(newOrderOf(request)))) throw gate.refuse()
     const { token } = order.payment
-    const { id, state, replayed } =
+    const { id, state, replayed, isForgotten } =
       placePaid && token !== undefined
         ? await pay(placePaid, request, token)
         : await place(writer, request)
@@ -54,12 +54,12 @@ export function createPostOrder(
       .header('location', orderPath(id))
       .header('content-type', 'application/json; charset=utf-8')
     if (replayed) void reply.header('idempotent-replayed', 'true')
-    const status = await links.pathOf(id)
+    const status = isForgotten ? undefined : await links.pathOf(id)
     return JSON.stringify(placedAnswer({ id, externalId: order.externalId, state, status }))
   }
 }
 
-type Accepted = { id: string; state: 'received' | 'awaiting-payment'; replayed: boolean }
+type Accepted = { id: string; state: PlacedState; replayed: boolean; isForgotten: boolean }
 
 async function place(
   writer: OrderWriter,
@@ -67,7 +67,9 @@ async function place(
 ): Promise<Accepted> {
   const placed = await writer.place(newOrderOf(request))
   if (!isAccepted(placed)) throw refusePlaced(placed)
-  return { id: placed.id, state: 'received', replayed: placed.kind === 'replayed' }
+  const { id } = placed
+  const replayed = placed.kind === 'replayed'
+  return { id, state: 'received', replayed, isForgotten: replayed && placed.isForgotten }
 }
 
 async function pay(
@@ -78,8 +80,9 @@ async function pay(
   const order = request.body
   const paid = await placePaid({ ...readRequest(request, canonicalJson(order)), order, token })
   if ('id' in paid) request.orderId = paid.id
-  if (paid.kind !== 'approved' && paid.kind !== 'awaiting') throw refusePaid(paid)
-  return { id: paid.id, state: stateOfPaid[paid.kind], replayed: paid.replayed }
+  if (!isPaidAccepted(paid)) throw refusePaid(paid)
+  const { id, replayed, isForgotten } = paid
+  return { id, state: stateOfPaid[paid.kind], replayed, isForgotten }
 }
 
 function newOrderOf(request: FastifyRequest<{ Body: Order }>): NewOrder {
@@ -93,6 +96,10 @@ function readRequest(request: FastifyRequest, document: string) {
     idempotencyKey: readIdempotencyKey(request.headers['idempotency-key']),
     fingerprint: hash('sha256', document, 'hex'),
   }
+}
+
+function isPaidAccepted(paid: PaidPlaced): paid is PaidAccepted {
+  return paid.kind in stateOfPaid
 }
 
 function isAccepted(placed: Placed): placed is Extract<Placed, { kind: 'placed' | 'replayed' }> {
