@@ -106,6 +106,7 @@ CREATE OR REPLACE FUNCTION orderwheel.without_person(words text, document jsonb)
 BEGIN ATOMIC
  SELECT
          CASE
+             WHEN (words = 'forgotten'::text) THEN words
              WHEN (words IS NOT NULL) THEN regexp_replace(orderwheel.without_texts(words, ARRAY( SELECT t.t
                 FROM orderwheel.personal_texts(without_person.document) t(t)
              UNION
@@ -444,9 +445,9 @@ create table orderwheel.orders (
   constraint orders_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
   constraint orders_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255)))
 ) with (autovacuum_analyze_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.05);
-comment on table orderwheel.orders is 'What the storefront sent, validated, stored once, never rewritten but by orderwheel forget. Kept until you delete it.';
+comment on table orderwheel.orders is 'What the storefront sent, validated, stored once. Rewritten once its payment is known (see payments), and by orderwheel forget. Kept until you delete it.';
 comment on column orderwheel.orders.id is 'Time-ordered id, also the id in every URL.';
-comment on column orderwheel.orders.external_id is 'The storefront''s own order number.';
+comment on column orderwheel.orders.external_id is 'The storefront''s order number. A declined order gave it up, so that the buyer can try again: payments.external_id has it.';
 comment on column orderwheel.orders.api_key_id is 'The api_keys row that sent it.';
 comment on column orderwheel.orders.idempotency_key is 'The Idempotency-Key it was sent with, unique per API key: the order''s own row is the record of the request.';
 comment on column orderwheel.orders.fingerprint is 'SHA-256 of the body (keys sorted), to tell a repeated request from a key used twice. Stays when the order is forgotten.';

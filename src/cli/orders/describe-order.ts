@@ -15,13 +15,18 @@ export function describeOrder(
   const targets = story.deliveries.map(({ target }) => target.length)
   const width = Math.max(0, ...targets)
   return [
-    `Order ${story.externalId} (${story.id}): ${story.state}`,
+    `Order ${story.externalId} (${story.id}): ${story.state}${describeForgotten(story)}`,
     '',
     ...story.timeline.flatMap((entry) => describeEntry(entry, story, width)),
     ...describeOpen(story, calling),
   ]
     .map(printable)
     .join('\n')
+}
+
+function describeForgotten({ timeline }: Story): string {
+  const forgotten = timeline.find(({ event }) => event === 'personal data forgotten')
+  return forgotten ? `, personal data forgotten ${formatTime(forgotten.at)}` : ''
 }
 
 /** A line of a timeline, and below it what was answered. */
