@@ -90,20 +90,42 @@ function parseOptions<Options extends Record<string, Option>>(
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
     return { values, positionals }
   } catch (error) {
-    throw usageError(name, explain(error, args, Object.keys(options)))
+    throw usageError(name, explain(error, args, options))
   }
 }
 
-function explain(error: unknown, args: string[], options: string[]): string {
+function explain(error: unknown, args: string[], options: Record<string, Option>): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
-    return error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return explainUnknown(args, Object.keys(options))
+  const wrong = code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && explainValue(args, options)
+  if (wrong) return wrong
+  return error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
+}
+
+function explainUnknown(args: string[], options: string[]): string {
   const unknown = args.find((arg) => {
     const name = /^--?([^=]+)/.exec(arg)?.[1]
     return name !== undefined && !options.includes(name)
   })
   const written = unknown?.replace(/^-+|=.*$/g, '') ?? ''
   return `it takes no option ${unknown}${suggestName(written, options).replace('mean ', 'mean --')}`
+}
+
+/** The first option without the value it needs, or with one that it does not take. */
+function explainValue(args: string[], options: Record<string, Option>): string | undefined {
+  for (const [index, arg] of args.entries()) {
+    const [, name = '', value] = /^--([^=]+)(=.*)?$/.exec(arg) ?? []
+    const option = Object.hasOwn(options, name) ? options[name] : undefined
+    if (option?.type === 'boolean' && value !== undefined) return `--${name} takes no value`
+    const next = args[index + 1]
+    if (option?.type !== 'string' || value !== undefined || !(next?.startsWith('-') ?? true))
+      continue
+    const needs = `--${name} needs a value, <${option.value ?? 'value'}>`
+    return next === undefined || next.startsWith('--')
+      ? needs
+      : `${needs}: one that begins with a dash is written --${name}=${next}`
+  }
+  return undefined
 }
 
 /** The command line is wrong: what, and where to read more. */

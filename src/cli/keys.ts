@@ -5,19 +5,21 @@ import { listKeys } from '#keys/list-keys.ts'
 import { revokeKey } from '#keys/revoke-key.ts'
 import { isScope, scopes, type Scope } from '#keys/scopes.ts'
 
+import { groupCommands } from './command-group.ts'
 import { defineCommand, usageError, type Context } from './command.ts'
 import { formatTable } from './format-table.ts'
 import { operator } from './operator.ts'
 import { withDatabase } from './with-database.ts'
 
 const name = 'keys'
-const actions = ['create', 'list', 'revoke']
 
-export const keys = defineCommand({
-  name,
-  summary: 'Makes, lists and revokes API keys',
-  usage: 'create <name> --scope <scope> … | list [--json] | revoke <id, name or first characters>',
-  positionals: { least: 1, most: 2, missing: 'what to do? Say create, list or revoke' },
+const json = { type: 'boolean', summary: 'For programs' } as const
+
+const createCommand = defineCommand({
+  name: `${name} create`,
+  summary: 'Makes a key, and shows it once',
+  usage: '<name> --scope <scope> … [--rate <number>] [--json]',
+  positionals: { least: 0, most: 1, missing: '' },
   options: {
     scope: {
       type: 'string',
@@ -26,22 +28,36 @@ export const keys = defineCommand({
       summary: `What the key may do, repeatable: ${scopes.join(', ')}`,
     },
     rate: { type: 'string', value: 'number', summary: 'Requests a second (default 2000)' },
-    json: { type: 'boolean', summary: 'For programs' },
+    json,
   },
-  async run({ values, positionals: [action = '', argument] }, context) {
-    const json = values.json ?? false
-    switch (action) {
-      case 'create':
-        return create({ argument, scope: values.scope, rate: values.rate, json }, context)
-      case 'list':
-        if (argument !== undefined) throw usageError(name, `"${argument}" is one argument too many`)
-        return list({ json }, context)
-      case 'revoke':
-        return revoke(argument, context)
-      default:
-        throw usageError(name, `it does not know "${action}"${suggestName(action, actions)}`)
-    }
-  },
+  run: ({ values, positionals: [argument] }, context) =>
+    create(
+      { argument, scope: values.scope, rate: values.rate, json: values.json ?? false },
+      context,
+    ),
+})
+
+const listCommand = defineCommand({
+  name: `${name} list`,
+  summary: 'Every key, without the key itself',
+  usage: '[--json]',
+  options: { json },
+  run: ({ values }, context) => list({ json: values.json ?? false }, context),
+})
+
+const revokeCommand = defineCommand({
+  name: `${name} revoke`,
+  summary: 'Ends a key: every api process refuses it within 10 s',
+  usage: '<id, name or first characters>',
+  positionals: { least: 0, most: 1, missing: '' },
+  options: {},
+  run: ({ positionals: [which] }, context) => revoke(which, context),
+})
+
+export const keys = groupCommands({
+  name,
+  summary: 'Makes, lists and revokes API keys',
+  actions: { create: createCommand, list: listCommand, revoke: revokeCommand },
 })
 
 async function create(

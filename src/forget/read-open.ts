@@ -20,12 +20,17 @@ export async function readOpen(db: Db, orderId: string): Promise<RefusedOrder | 
            array(select format('%s is %s', d.target, d.state) from orderwheel.deliveries d
                   where d.order_id = o.id and ${sinceOrders('d.message_id', [orderId])}
                     and (d.settled_at is null or d.state in ('dead', 'uncertain'))
+                    and not (d.state = 'dead' and exists ( -- it is among what keeps the order
+                          select from orderwheel.dead_letters l
+                           where l.message_id = d.message_id and l.target = d.target and l.order_id = o.id
+                             and l.held_at is not null and l.resolved_at is null))
                   order by d.position, d.target) as open,
            array(select 'it is not known whether it was charged' from orderwheel.payments p
                   where p.order_id = o.id and p.state = 'pending')
            || array(select format('%s is not relayed yet', b.kind) from orderwheel.outbox b
                   where b.order_id = o.id order by b.position)
-           || array(select format('its dead letter of %s is held by %s: %s', l.target, l.held_by, l.hold_reason)
+           || array(select format('its dead letter of %s is held by %s: %s (orderwheel dead-letters release %s --reason …)',
+                                l.target, l.held_by, l.hold_reason, l.id)
                       from orderwheel.dead_letters l
                      where l.order_id = o.id and l.held_at is not null order by l.died_at) as kept
       from orderwheel.orders o

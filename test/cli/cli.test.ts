@@ -66,7 +66,7 @@ test.each([
     ['order'],
     'orderwheel order: which order? Give its id or its externalId. See orderwheel order --help',
   ],
-  [['keys'], 'orderwheel keys: what to do? Say create, list or revoke.'],
+  [['keys', '--scope', 'ops:read'], 'orderwheel keys list: it takes no option --scope'],
   [['keys', 'list', 'extra'], '"extra" is one argument too many'],
   [['help', 'statis'], 'orderwheel knows no command "statis"; did you mean status?'],
   [['order', 'A', 'B'], '"B" is one argument too many'],
@@ -74,6 +74,16 @@ test.each([
   [['keys', 'crate'], 'it does not know "crate"; did you mean create?'],
   [['keys', 'create', 'shop', '--scope', 'order:write'], 'did you mean orders:write?'],
   [['keys', 'create', 'shop'], 'create needs --scope'],
+  [
+    ['dead-letters', 'list', '--limit', '-1'],
+    'orderwheel dead-letters list: --limit needs a value, <number>: one that begins with a dash is written --limit=-1. See',
+  ],
+  [['dead-letters', 'list', '--limit=-1'], '--limit is "-1": write a whole number from 1 to 500'],
+  [['dead-letters', 'list', '--target'], '--target needs a value, <name>. See'],
+  [['dead-letters', 'list', '--target', '--json'], '--target needs a value, <name>. See'],
+  [['status', '--json=yes'], 'orderwheel status: --json takes no value. See'],
+  [['forget', '--email', 'notanemail'], '--email is "notanemail": that is no email address. See'],
+  [['forget'], 'whom? Give --email <address>'],
 ])('a wrong command line is answered with what would be right: %j', async (args, answer) => {
   const { code, output } = await run(args)
 
@@ -91,6 +101,12 @@ test.each([
   'order WEB-1',
   'targets',
   'keys list',
+  'keys',
+  'dead-letters',
+  'audit',
+  'payments',
+  'reports',
+  'replays',
 ])('"%s" without a database says which variable names it', async (command) => {
   const { code, output } = await run(command.split(' '))
 

@@ -129,6 +129,25 @@ test.each([
   expect(code).toBe(2)
 })
 
+test.each(['hold', 'release', 'replay', 'discard'])(
+  'to %s a letter that is not there is refused, and so are those named with it',
+  async (action) => {
+    const id = await firstId('--target', 'erp')
+    const unknown = '0199c7b2-7a55-7b0a-8a3e-3f1c5ce0b7f4'
+    for (const ids of [[unknown], [id, unknown]])
+      expect(await run(action, ...ids, '--reason', 'x')).toEqual({
+        code: 1,
+        output: `There is no dead letter ${unknown}: nothing was changed. See orderwheel dead-letters list --all`,
+      })
+    expect((await run('show', id)).output).not.toContain('Held since')
+    expect(await firstId('--target', 'erp')).toBe(id)
+  },
+)
+
+test('without an action, dead letters are listed', async () => {
+  expect(await run('--limit', '2')).toEqual(await run('list', '--limit', '2'))
+})
+
 test('why there is nothing to replay is told without the control characters in it', async () => {
   const { rows } = await database.pool.query<{ id: string }>(
     `update orderwheel.dead_letters set comment = E'told\\x1b[2J'

@@ -49,3 +49,19 @@ test('orderwheel message tells what became of one message, and takes a decision 
     output: expect.stringContaining('There is no message with the id "no-id".'),
   })
 })
+
+test('of a message that the relay refused it is said once why, and what to do', async () => {
+  shop = await openTestShop([testTarget('erp')])
+  const { rows } = await shop.pool.query<{ id: string }>(
+    `insert into orderwheel.outbox (id, kind, payload) values (uuidv7(), 'stock.counted', '{}') returning id`,
+  )
+  const id = rows[0]?.id ?? ''
+  await shop.relay()
+
+  const { code, output } = await message(id)
+
+  expect(code).toBe(0)
+  expect(output).toContain('not relayed: unknown kind stock.counted. Declare it in messages')
+  expect(output).toMatch(/^Mend the configuration or deploy the version that knows the kind: /m)
+  expect(output).toContain(`delete from orderwheel.outbox where id = '${id}';`)
+})

@@ -168,7 +168,16 @@ test('a dead letter is not forgotten before somebody decides on it, and a held o
   )
   const held = await forget(['--even-open'])
   expect(held.code).toBe(1)
-  expect(held.done.refused[0]?.kept).toEqual(['its dead letter of erp is held by eva: lawsuit'])
+  const [letter] = (await shop.pool.query<{ id: string }>('select id from orderwheel.dead_letters'))
+    .rows
+  expect(held.done.refused).toMatchObject([
+    {
+      kept: [
+        `its dead letter of erp is held by eva: lawsuit (orderwheel dead-letters release ${letter?.id} --reason …)`,
+      ],
+      open: ['mail is waiting'],
+    },
+  ])
 
   await shop.pool.query(
     `update orderwheel.dead_letters set held_at = null, held_by = null, hold_reason = null`,

@@ -6,6 +6,7 @@ import { withDatabase } from '#cli/with-database.ts'
 import { holdLetters, releaseLetters } from '#dead-letters/hold-letters.ts'
 
 import { letterFilterOptions, readLetterFilter } from './read-letter-filter.ts'
+import { refuseUnknownLetters } from './refuse-unknown-letters.ts'
 
 export const hold = defineHold({
   action: 'hold',
@@ -50,6 +51,7 @@ function defineHold(kind: {
       const readFilter = readLetterFilter(name, ids, values)
       return withDatabase(environment, async ({ db }) => {
         const filter = await readFilter(db)
+        await refuseUnknownLetters(db, ids)
         const letters = await kind.change(db, { filter, who: operator(), reason })
         print(values.json ? printableJson({ letters }) : describeDone(letters, kind.done))
         return letters > 0 ? 0 : 1

@@ -11,6 +11,7 @@ import type { ReplayAction } from '#dead-letters/take-replay.ts'
 
 import { describePreview } from './describe-preview.ts'
 import type { readLetterFilter } from './read-letter-filter.ts'
+import { refuseUnknownLetters } from './refuse-unknown-letters.ts'
 import { workOffHere } from './work-off-here.ts'
 
 type Queues = Parameters<Parameters<typeof withQueues>[1]>[0]
@@ -35,6 +36,7 @@ export function replayLetters(given: ReplayLetters, context: Context): Promise<n
   const { print, warn } = context
   return withQueues(context.environment, async (queues) => {
     const filter = await given.filter(queues.db)
+    await refuseUnknownLetters(queues.db, filter.ids ?? [])
     const preview = await previewReplay(queues.db, filter)
     if (!given.json) print(describePreview(given.action, preview))
     if (given.dryRun) {

@@ -88,7 +88,6 @@ export const replays = groupCommands({
   name,
   summary: 'Shows what is being replayed or discarded, pauses it, cancels it, sets its rate',
   actions: { list, show, pause, resume, cancel, rate },
-  usual: 'list',
 })
 
 function defineChange(kind: 'pause' | 'resume' | 'cancel', summary: string) {

@@ -34,8 +34,14 @@ export function describeMessage(
     '',
     ...told,
     ...(story.refusal === null || externalId === null ? [] : [`not relayed: ${story.refusal}`]),
+    ...(story.refusal === null ? [] : ['', afterRefusal(id)]),
     ...(rest.length === 0 ? [] : ['', ...rest]),
   ]
-    .map(printable)
+    .map((line) => printable(line.replace(`not relayed: Message ${id}: `, 'not relayed: ')))
     .join('\n')
+}
+
+/** What doctor says of all of them. */
+function afterRefusal(id: string): string {
+  return `Mend the configuration or deploy the version that knows the kind: it is tried again by itself. If it is wrong itself: delete from orderwheel.outbox where id = '${id}';`
 }

@@ -41,7 +41,12 @@ export const forget = defineCommand({
 function readEmail(given: string | undefined): string {
   const email = given?.trim() ?? ''
   if (/^[^\s@]+@[^\s@]+$/.test(email) && email.length <= 254) return email
-  throw usageError(name, 'whom? Give --email <address>')
+  throw usageError(
+    name,
+    email === ''
+      ? 'whom? Give --email <address>'
+      : `--email is "${email}": that is no email address`,
+  )
 }
 
 function readId(given: string | undefined): string | null {

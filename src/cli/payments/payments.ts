@@ -7,5 +7,4 @@ export const payments = groupCommands({
   name: 'payments',
   summary: 'Lists payments of which it is not known whether they were charged, and ends them',
   actions: { list: listPayments, settle: settlePayments },
-  usual: 'list',
 })

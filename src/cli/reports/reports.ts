@@ -7,5 +7,4 @@ export const reports = groupCommands({
   name: 'reports',
   summary: 'Lists the last reports: who asked, how far they are, when they expire; and deletes one',
   actions: { list: listReports, delete: deleteReportCommand },
-  usual: 'list',
 })
