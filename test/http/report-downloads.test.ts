@@ -118,16 +118,7 @@ test('a key that asks and hangs up, again and again, breaks no download of anoth
   let text: Promise<string>
   try {
     await holder.query('begin; lock table orderwheel.report_chunks in access exclusive mode')
-    for (let n = 0; n < 6; n += 1) {
-      const heard = once(shop.app.server, 'request')
-      const request = ask()
-      const [, response] = (await heard) as [unknown, ServerResponse]
-      const closed = once(response, 'close')
-      // Comes behind it, so that it has come as far as it comes.
-      await shop.send(file, { headers: { 'if-none-match': '*' } })
-      request.destroy()
-      await closed
-    }
+    for (let n = 0; n < 6; n += 1) await askAndHangUp()
     let bytes = 0
     reader.on('data', (chunk: Buffer) => (bytes += chunk.length))
     text = textOf(reader)
@@ -146,6 +137,21 @@ test('a key that asks and hangs up, again and again, breaks no download of anoth
     holder.release(true)
   }
   expect(await text).toHaveLength(80 * 262_144)
+  await eventually(async () => (await download()).statusCode === 200)
+})
+
+test('who asks and hangs up keeps the place until what was asked for is read, so that no more reads wait than there are places', async () => {
+  await openShop()
+  const holder = await shop.pool.connect()
+  try {
+    await holder.query('begin; lock table orderwheel.report_chunks in access exclusive mode')
+    for (let n = 0; n < 3; n += 1) await askAndHangUp()
+    await eventually(async () => (await reading()).length === 2)
+    expect((await download()).statusCode).toBe(503)
+    await holder.query('commit')
+  } finally {
+    holder.release(true)
+  }
   await eventually(async () => (await download()).statusCode === 200)
 })
 
@@ -239,6 +245,18 @@ async function reading(): Promise<number[]> {
     `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' order by query_start`,
   )
   return rows.map(({ pid }) => pid)
+}
+
+/** Resolves when it is known here that nobody waits for the file any more. */
+async function askAndHangUp(): Promise<void> {
+  const heard = once(shop.app.server, 'request')
+  const request = ask()
+  const [, response] = (await heard) as [unknown, ServerResponse]
+  const closed = once(response, 'close')
+  // Comes behind it, so that it has come as far as it comes.
+  await shop.send(file, { headers: { 'if-none-match': '*' } })
+  request.destroy()
+  await closed
 }
 
 function requestOf(key: string): string {

@@ -7,7 +7,8 @@ type Exchange = { request: IncomingMessage; response: ServerResponse }
 /**
  * Calls `onEnd` when a response is sent, or nobody is left to take it; perhaps more than once.
  *
- * A response behind others on its connection has no socket yet, and does not notice when that closes; its request does.
+ * A response behind others on its connection has no socket yet. In the first versions of Node 24 it does not notice when that
+ * closes (24.21 does); its request does.
  */
 export function whenEnded({ request, response }: Exchange, onEnd: () => void): void {
   const endWithConnection = () => {
