@@ -11,11 +11,13 @@ import { openDatabase } from '#database/open-database.ts'
 import { decideDelivery } from '#deliveries/decide-delivery.ts'
 import { startEmbeddedPostgres } from '#embedded-postgres/embedded-postgres.ts'
 import { buildApp } from '#http/build-app.ts'
+import type { OrderReport } from '#http/orders/order-answers.ts'
 import { createKey } from '#keys/create-key.ts'
 import { giveUp, tryAgain } from '#targets/outcome.ts'
 
 import { newOrder, send, startTestApi, type TestApi } from '../http/test-api.ts'
 import { eventually } from '../support/eventually.ts'
+import { heldCalls } from '../support/held-calls.ts'
 import { type Listener, listenToEvents } from '../support/listen-to-events.ts'
 import { connectionString, startOrderwheel } from '../support/start-process.ts'
 import { openTestShop, testTarget, type TestShop } from '../support/test-shop.ts'
@@ -73,12 +75,39 @@ test('a listener is told each change of state from the beginning, and when there
   const late = await listen(orderId)
   await late.ended
   expect(tellingsOf(late)).toEqual(story)
+  // With the same times, too.
+  const lasting = live.events.filter((_, index) => !isInPassing(tellingsOf(live)[index] ?? ''))
+  expect(lasting.map(({ data }) => data)).toEqual(late.events.map(({ data }) => data))
   expect(late.events[4]?.data).toMatchObject({
     message: { kind: 'order.placed' },
     reason: 'the ERP is busy',
     at: expect.stringMatching(/^\d{4}-.*Z$/),
   })
   expect(late.comments).toEqual([expect.stringMatching(/^retry: [1-5]\d{3}$/)])
+})
+
+test('a call that lasts is shown to have begun when it did, whoever listens since when, and whatever else ended meanwhile', async () => {
+  const erp = heldCalls()
+  const slow = [testTarget('erp', { call: erp.call }), testTarget('stats')]
+  const busy = await openTestShop(slow, undefined, { ...api, close: async () => {} })
+  onTestFinished(() => busy.close())
+  const orderId = await place()
+  const live = await listen(orderId)
+  await busy.relay()
+  const worker = busy.startWorker()
+  await eventually(() => tellingsOf(live).includes('delivery stats delivered 1'))
+  await eventually(() => tellingsOf(live).includes('delivery erp active 0'))
+  const later = await listen(orderId)
+  await eventually(() => tellingsOf(later).includes('delivery erp active 0'))
+  await later.leave()
+  erp.end()
+  await worker.drained(AbortSignal.timeout(30_000))
+  await live.ended
+  const { body } = await api.get(`/orders/${orderId}`)
+  const { deliveries } = body as OrderReport
+  const startedAt = deliveries.find(({ target }) => target === 'erp')?.attempts[0]?.startedAt
+  for (const { events } of [live, later])
+    expect(events.find(({ data }) => data['state'] === 'active')?.data['at']).toBe(startedAt)
 })
 
 test('what was missed is told exactly, from any event on, by any process', async () => {
