@@ -51,6 +51,12 @@ export function sayRule({ keyword, params, message }: BrokenRule, words: RuleWor
       return 'must not have the same item twice'
     case 'propertyNames':
       return `must not have fields named ${listOf(given['propertyNames'])}`
+    case 'anyOf':
+      return 'must be of one of the forms that its schema allows'
+    case 'oneOf':
+      return 'must be of exactly one of the forms that its schema allows'
+    case 'not':
+      return 'must not be of the form that its schema excludes'
     case 'required':
       return 'is required'
     case 'additionalProperties':

@@ -1,13 +1,13 @@
 import type { TSchema } from 'typebox'
-import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 
-import type { Mistake } from '#targets/target-kind.ts'
-
-import { settleChoices, type SchemaError } from './settle-choices.ts'
 import { dropImplied } from '#base/drop-implied.ts'
 import { sayRule } from '#base/say-rule.ts'
 import { suggestName } from '#base/suggest-name.ts'
+import { upToErrors } from '#base/up-to-errors.ts'
+import type { Mistake } from '#targets/target-kind.ts'
+
+import { settleChoices, type SchemaError } from './settle-choices.ts'
 
 /** What `schema` finds wrong with the options given to `kind()`, in words. */
 export function findSchemaMistakes(
@@ -22,11 +22,8 @@ export function findSchemaMistakes(
 export type SchemaMistake = Mistake & { unknownOption: boolean }
 
 function listErrors(schema: TSchema, value: unknown): SchemaError[] {
-  const { maxErrors } = Settings.Get()
-  // TypeBox stops at 8: the rest would come one start later.
-  Settings.Set({ maxErrors: 1_000 })
-  const errors = Value.Errors(schema, value)
-  Settings.Set({ maxErrors })
+  // The rest would come one start later.
+  const errors = upToErrors(1_000, () => Value.Errors(schema, value))
   return dropImplied(settleChoices(errors))
 }
 

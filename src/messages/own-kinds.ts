@@ -2,6 +2,7 @@ import { Compile, type XSchema } from 'typebox/schema'
 
 import { dropImplied } from '#base/drop-implied.ts'
 import { sayRule } from '#base/say-rule.ts'
+import { upToErrors } from '#base/up-to-errors.ts'
 
 /** A kind of message that the configuration declares. */
 export type OwnKind = {
@@ -32,7 +33,8 @@ export function createOwnKind(schema: object): OwnKind {
       // What walks it, PostgreSQL included, calls itself for each level.
       if (isDeeperThan(mostLevels, payload)) return [tooDeep]
       if (validator.Check(payload)) return []
-      const [, errors] = validator.Errors(payload)
+      // One value may break several rules, of which not all are told.
+      const [, errors] = upToErrors(4 * mostMistakes, () => validator.Errors(payload))
       const mistakes = dropImplied(errors).flatMap(explain)
       return (mistakes.length > 0 ? mistakes : [unexplained]).slice(0, mostMistakes)
     },

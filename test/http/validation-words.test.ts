@@ -15,6 +15,7 @@ const parcel = createOwnKind({
     code: { type: 'string', pattern: '^[A-Z]{2}$' },
     id: { type: 'string', format: 'uuid' },
     note: { type: 'string', minLength: 1, maxLength: 3 },
+    owner: { not: { type: 'null' } },
   },
 })
 
@@ -107,6 +108,7 @@ test('a message of a declared kind is checked in the same words', async () => {
     code: 'x',
     id: 'x',
     note: '',
+    owner: null,
   }
   const message = { kind: 'parcel.sent', orderId: 'x', payload }
   expect(await mistakesOf('/messages', message)).toEqual([{ pointer: '/orderId', detail: uuid }])
@@ -118,6 +120,7 @@ test('a message of a declared kind is checked in the same words', async () => {
     { pointer: '/payload/code', detail: 'must match the pattern ^[A-Z]{2}$' },
     { pointer: '/payload/id', detail: uuid },
     { pointer: '/payload/note', detail: 'must not be empty' },
+    { pointer: '/payload/owner', detail: 'must not be of the form that its schema excludes' },
   ])
 })
 
