@@ -1,7 +1,7 @@
+import { suggestName } from '#base/suggest-name.ts'
 import type { Mistake } from '#targets/target-kind.ts'
 
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'
-import { suggestName } from '#base/suggest-name.ts'
 
 export type CheckedAlerts = {
   /** Null: nobody is told. */

@@ -1,4 +1,5 @@
 import { OrderwheelError } from '#base/errors.ts'
+import { suggestName } from '#base/suggest-name.ts'
 import type { IntakeLimits } from '#messages/intake-limits.ts'
 import type { Routes } from '#messages/message-kinds.ts'
 import type { OwnKinds } from '#messages/own-kinds.ts'
@@ -24,7 +25,6 @@ import { findDroppableMistakes } from './find-droppable-mistakes.ts'
 import { findRouteMistakes } from './find-route-mistakes.ts'
 import { routePayment } from './route-payment.ts'
 import { routeReports } from './route-reports.ts'
-import { suggestName } from '#base/suggest-name.ts'
 
 /** A configuration without mistakes. */
 export type Config = {

@@ -1,13 +1,13 @@
+import { suggestName } from '#base/suggest-name.ts'
+import { reportsTargetName } from '#targets/reports-target.ts'
 import type { Mistake, Place } from '#targets/target-kind.ts'
 import { targetKinds } from '#targets/target-kinds.ts'
-import { reportsTargetName } from '#targets/reports-target.ts'
 import type { ConfigurableKind } from '#targets/target.ts'
 
 import { fillInEnvironment, type Environment } from './fill-in-environment.ts'
 import { findSchemaMistakes } from './find-schema-mistakes.ts'
 import { findWaitMistakes } from './find-wait-mistakes.ts'
 import { isMissing } from './is-missing.ts'
-import { suggestName } from '#base/suggest-name.ts'
 
 /** Names a queue, a row and a command-line option. */
 const namePattern = /^[a-z0-9][a-z0-9-]{0,39}$/

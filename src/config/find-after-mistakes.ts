@@ -1,7 +1,7 @@
+import { suggestName } from '#base/suggest-name.ts'
 import type { Mistake } from '#targets/target-kind.ts'
 
 import { routePath } from './find-route-mistakes.ts'
-import { suggestName } from '#base/suggest-name.ts'
 
 /** Which targets each target waits for, by name, as far as it could be read. */
 export type Waits = ReadonlyMap<string, readonly string[]>

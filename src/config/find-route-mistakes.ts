@@ -1,7 +1,6 @@
+import { suggestName } from '#base/suggest-name.ts'
 import { isMessageKind, messageKinds } from '#messages/message-kinds.ts'
 import type { Mistake } from '#targets/target-kind.ts'
-
-import { suggestName } from '#base/suggest-name.ts'
 
 /** Routes as written, and what could be meant: targets, and kinds of message that the file declares. */
 export function findRouteMistakes(

@@ -4,8 +4,8 @@ import { enableCompileCache } from 'node:module'
 
 import { readEnvironment } from '#base/environment.ts'
 import { OrderwheelError } from '#base/errors.ts'
-import type { Command } from '#cli/command.ts'
 import { suggestName } from '#base/suggest-name.ts'
+import type { Command } from '#cli/command.ts'
 
 // Loaded when asked for: an order's story does not need the HTTP server.
 const commands: Readonly<Record<string, () => Promise<Command>>> = {

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 
-import { defineCommand, usageError } from '#cli/command.ts'
 import { suggestName } from '#base/suggest-name.ts'
+import { defineCommand, usageError } from '#cli/command.ts'
 import { isTransient } from '#database/transient-error.ts'
 import type { Worker } from '#deliveries/run-worker.ts'
 

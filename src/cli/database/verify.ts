@@ -2,10 +2,10 @@ import { setTimeout } from 'node:timers/promises'
 
 import { OrderwheelError } from '#base/errors.ts'
 import { printableJson } from '#base/printable.ts'
+import { suggestName } from '#base/suggest-name.ts'
 import { defineCommand, usageError, type Context } from '#cli/command.ts'
 import { operator } from '#cli/operator.ts'
 import { withQueues } from '#cli/with-queues.ts'
-import { suggestName } from '#base/suggest-name.ts'
 import type { Db } from '#database/open-database.ts'
 import {
   type Claim,

@@ -1,10 +1,10 @@
 import { printable, printableJson } from '#base/printable.ts'
+import { suggestName } from '#base/suggest-name.ts'
 import { defineCommand, usageError, type Context } from '#cli/command.ts'
 import { formatTable } from '#cli/format-table.ts'
 import { formatTime } from '#cli/format-time.ts'
 import { reasonOption } from '#cli/read-reason.ts'
 import { withDatabase } from '#cli/with-database.ts'
-import { suggestName } from '#base/suggest-name.ts'
 import { readChanges } from '#limits/read-changes.ts'
 import { readLimits } from '#limits/read-limits.ts'
 
