@@ -9,9 +9,11 @@ with patience as materialized (
   select e.* from patience, json_to_recordset($1::json) as e(
     i uuid, n int, f int, s text, q boolean, k boolean, o text, r text, c boolean, ago float8, ms int, a jsonb)
 ), locked as materialized (
-  select e.*, -- one that was shown while it lasted began when it was said to
+  select e.*, -- one that was shown while it lasted began when it was said to; none ended after what is written of its end
          case when d.state = 'active' and d.worker = $2 and d.attempts = e.n - 1 and d.started_at is not null
-              then d.started_at else statement_timestamp() - make_interval(secs => e.ago) end as began
+              then d.started_at
+              else least(statement_timestamp() - make_interval(secs => e.ago), now() - make_interval(secs => e.ms / 1000.0))
+         end as began
     from ended e join orderwheel.deliveries d on d.message_id = e.i and d.target = $3 and "d"."message_id" between $4::uuid and $5::uuid
    order by d.message_id
      for update of d
