@@ -316,8 +316,8 @@ begin
    where o.id = which and o.document #>> '{payment,status}' = 'pending';
   -- What an order that said so before was told of may be dropped by now.
   if found and paid.state <> 'declined' then
-    insert into orderwheel.outbox (order_id, kind)
-    select which, 'order.placed'
+    insert into orderwheel.outbox (order_id, kind, created_at)
+    select which, 'order.placed', greatest(now(), least(paid.settled_at, clock_timestamp())) -- in the order's story, after its payment
      where not exists (select from orderwheel.outbox b where b.order_id = which and b.kind in ('order.cancelled', 'order.placed'))
        and not exists (select from orderwheel.messages m where m.order_id = which and m.id >= earliest and m.kind in ('order.cancelled', 'order.placed'));
   end if;

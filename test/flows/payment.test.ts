@@ -43,7 +43,11 @@ test('a buyer whose card is good has an order that is paid and told', async () =
   expect(await paymentOf(shop, id)).toMatchObject({ token: null })
   expect(JSON.stringify(shop.logged)).not.toContain('tok_approve')
   const story = (await readTimeline(shop.db, id)).map(({ event, detail }) => [event, detail])
-  expect(story).toContainEqual(['payment captured', `cards ${charge?.id}`])
+  expect(story).toEqual([
+    ['order received', null],
+    ['payment captured', `cards ${charge?.id}`],
+    ['order.placed', 'not relayed yet'],
+  ])
 })
 
 test('a card number in place of a token is refused, and comes into no table, no log and no gateway', async () => {
