@@ -1,4 +1,4 @@
-type Mistake = { keyword: string; instancePath: string; schemaPath: string }
+type Mistake = { keyword: string; instancePath: string; schemaPath: string; params: object }
 
 /**
  * Of several mistakes that one schema finds in one value, the one that says the others: what is no text has no format,
@@ -8,7 +8,7 @@ export function dropImplied<T extends Mistake>(mistakes: readonly T[]): T[] {
   const found = Map.groupBy(mistakes, whereOf)
   return mistakes.filter((mistake) => {
     const others = new Set(found.get(whereOf(mistake))?.map(({ keyword }) => keyword))
-    return !impliedBy(mistake.keyword).some((keyword) => others.has(keyword))
+    return !impliedBy(mistake).some((keyword) => others.has(keyword))
   })
 }
 
@@ -19,7 +19,7 @@ function whereOf({ keyword, instancePath, schemaPath }: Mistake): string {
   return JSON.stringify([instancePath, schema])
 }
 
-function impliedBy(keyword: string): readonly string[] {
+function impliedBy({ keyword, params }: Mistake): readonly string[] {
   switch (keyword) {
     case 'type':
     case 'required':
@@ -32,8 +32,10 @@ function impliedBy(keyword: string): readonly string[] {
       return ['type', 'const', 'enum']
     case 'pattern':
       return ['type', 'const', 'enum', 'format']
-    case 'minLength':
-      return ['type', 'const', 'enum', 'format', 'pattern']
+    case 'minLength': // What is empty has no form.
+      return 'limit' in params && params.limit === 1
+        ? ['type', 'const', 'enum', 'format', 'pattern']
+        : ['type', 'const', 'enum']
     default:
       return ['type', 'const', 'enum']
   }

@@ -15,9 +15,11 @@ export async function addMessage(
   tx: Tx,
   { orderId, kind, payload, held = false }: NewMessage,
 ): Promise<AddedMessage> {
+  // Not now(), from before the wait for the order's lock: it was paid, or not, when this is written.
+  const createdAt = orderId === null ? sql`now()` : sql`clock_timestamp()`
   const { rows } = await sql<{ id: string; createdAt: Date }>`
-    insert into orderwheel.outbox (order_id, kind, payload, try_after)
-    values (${orderId}, ${kind}, ${JSON.stringify(payload)}::jsonb, case when ${held} then 'infinity'::timestamptz end)
+    insert into orderwheel.outbox (order_id, kind, payload, created_at, try_after)
+    values (${orderId}, ${kind}, ${JSON.stringify(payload)}::jsonb, ${createdAt}, case when ${held} then 'infinity'::timestamptz end)
     returning id, created_at as "createdAt"`.execute(tx)
   const [added] = rows
   if (!added) throw new Error(`No message ${kind} was added.`)

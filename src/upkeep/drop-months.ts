@@ -26,6 +26,7 @@ export async function dropMonths(db: Db, keepMonths: number): Promise<Dropped[]>
     if (!month) return dropped
     const { until } = month
     const reason =
+      (await whyWaits(db, until)) ??
       (await whyKept(db, until)) ??
       (await whyOrdersKept(db, until)) ??
       (await keepEndings(db, until)) ??
@@ -87,22 +88,34 @@ async function keepEndings(db: Db, until: Date): Promise<undefined> {
   }
 }
 
-// Under the locks, by indexes only: what was relayed or replayed since, or waits to be.
-async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
+// Before all else: what is relayed meanwhile could be told, and be over, before the month is dropped.
+async function whyWaits(db: Db | Tx, until: Date): Promise<string | undefined> {
   const end = sql`orderwheel.first_id(${until})`
-  const { rows } = await sql<{ waits: boolean; undone: boolean }>`
+  const { rows } = await sql<{ waits: boolean }>`
     select exists (select from orderwheel.outbox where id < ${end} and kind not like 'order.%')
         or exists (select from orderwheel.outbox b
                     where order_id < ${end}
                       and (id < ${end}
                            or exists (select from orderwheel.deliveries d
-                                       where d.order_id = b.order_id and d.message_id < ${end}))) as waits,
-           exists (select from orderwheel.deliveries where settled_at is null and message_id < ${end})
+                                       where d.order_id = b.order_id and d.message_id < ${end}))) as waits`.execute(
+    db,
+  )
+  return rows[0]?.waits
+    ? 'a message of that time, or about an order of it, is in the outbox'
+    : undefined
+}
+
+// Under the locks, by indexes only: what changed since.
+async function whyStillKept(tx: Tx, until: Date): Promise<string | undefined> {
+  const before = sql`message_id < orderwheel.first_id(${until})`
+  const { rows } = await sql<{ undone: boolean }>`
+    select exists (select from orderwheel.deliveries where settled_at is null and ${before})
         or exists (select from orderwheel.dead_letters
-                    where message_id < ${end} and resolved_at is null) as undone`.execute(tx)
-  if (rows[0]?.waits) return 'a message of that time, or about an order of it, is in the outbox'
-  if (rows[0]?.undone) return 'a delivery of that time is open again'
-  return whyOrdersKept(tx, until)
+                    where ${before} and (resolved_at is null or held_at is not null)) as undone`.execute(
+    tx,
+  )
+  if (rows[0]?.undone) return 'a delivery of that time is open again, or its letter held'
+  return (await whyWaits(tx, until)) ?? whyOrdersKept(tx, until)
 }
 
 async function dropPatiently(db: Db, month: Month): Promise<string | undefined> {

@@ -22,7 +22,7 @@ export async function recreateDelivery(
   if (orderId === null || messageId === null || target === null) return null
   const after = afterOf(target)
   const job = await readJob(tx, { messageId, target })
-  if (!after || job === 'active') return null
+  if (!after || job?.state === 'active') return null
   const isNew = await insertDelivery(tx, { messageId, target, after, job })
   if (!isNew) return null
   await markAwaited(tx, orderId)
@@ -34,18 +34,21 @@ export async function recreateDelivery(
 async function readJob(
   tx: Tx,
   { messageId, target }: { messageId: string; target: string },
-): Promise<string | undefined> {
-  const { rows } = await sql<{ state: string }>`
-    select state from pgboss.job
+): Promise<Job | undefined> {
+  const { rows } = await sql<Job>`
+    select state, state <> 'created' or retry_count > 0 as "wasFetched" from pgboss.job
      where name = ${target} and id = ${messageId}::uuid and state < 'completed'`.execute(tx)
-  return rows[0]?.state
+  return rows[0]
 }
+
+/** `wasFetched`: it, or the one that it took the place of. */
+type Job = { state: string; wasFetched: boolean }
 
 type NewDelivery = {
   messageId: string
   target: string
   after: readonly string[]
-  job: string | undefined
+  job: Job | undefined
 }
 
 // A target that is not told of this message is not waited for. The fetch before a job's first is -1: one more is one
@@ -58,7 +61,7 @@ async function insertDelivery(
     insert into orderwheel.deliveries (message_id, target, position, order_id, state, after, last_fetch, ask_first)
     select m.id, ${target}, m.position, m.order_id, ${job ? 'queued' : 'waiting'},
            array(select a from unnest(${after}::text[]) a where a = any(m.targets)), ${job ? -1 : -2},
-           ${job !== 'created'}
+           ${job?.wasFetched ?? true}
       from orderwheel.messages m
      where m.id = ${messageId}::uuid and ${hasQueue(sql`${target}`)} and not exists (${laterTold(target)})
     on conflict do nothing`.execute(tx)

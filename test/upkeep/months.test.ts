@@ -214,23 +214,48 @@ test('a month whose message still waits in the outbox stays, or nobody could be 
 
 test.each([
   {
-    what: 'its message is relayed: what is told of it is open',
-    before: async () => {},
-    meanwhile: () => shop.relay(),
-    reason: /^a delivery of that time is open again$/,
+    what: 'a message with an id of then is relayed: what is told of it is open',
+    before: async () => '',
+    meanwhile: async () => {
+      await placeOrderMonthsAgo(shop.db, 4)
+      await shop.relay()
+    },
+    reason: /^a delivery of that time is open again/,
   },
   {
-    what: 'what is told of it dies',
-    before: async () => {},
-    meanwhile: async (orderId: string) => {
-      refused.add(orderId)
+    what: 'what is told of such a one dies',
+    before: async () => '',
+    meanwhile: async () => {
+      refused.add((await placeOrderMonthsAgo(shop.db, 4)).orderId)
       await deliverAll()
     },
-    reason: /^a delivery of that time is open again$/,
+    reason: /^a delivery of that time is open again/,
+  },
+  {
+    what: 'a letter that was closed is held',
+    before: async () => {
+      const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+      refused.add(orderId)
+      await deliverAll()
+      await sql`update orderwheel.deliveries set state = 'skipped'`.execute(shop.db)
+      await sql`update orderwheel.dead_letters set resolution = 'discarded', resolved_at = now(), resolved_by = 'eva'`.execute(
+        shop.db,
+      )
+      return orderId
+    },
+    meanwhile: () =>
+      sql`update orderwheel.dead_letters set held_at = now(), held_by = 'eva', hold_reason = 'court'`.execute(
+        shop.db,
+      ),
+    reason: /or its letter held$/,
   },
   {
     what: 'a later message of its order is relayed',
-    before: () => deliverAll(),
+    before: async () => {
+      const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
+      await deliverAll()
+      return orderId
+    },
     meanwhile: async (orderId: string) => {
       refused.add(orderId)
       await shop.addMessage(orderId, 'order.placed')
@@ -240,8 +265,7 @@ test.each([
   },
 ])('a month stays when it waits for its locks and $what', async ({ before, meanwhile, reason }) => {
   await beginMonthsAgo(shop.db, 3)
-  const { orderId } = await placeOrderMonthsAgo(shop.db, 4)
-  await before()
+  const orderId = await before()
   const reading = await shop.db.startTransaction().execute()
   await sql`select from orderwheel.deliveries`.execute(reading)
   const dropping = dropMonths(shop.db, 3)
@@ -253,7 +277,8 @@ test.each([
     kind: 'kept',
     reason: expect.stringMatching(reason),
   })
-  expect((await readOrder(shop.db, { id: orderId }))?.messages).not.toEqual([])
+  const { rows } = await sql`select from orderwheel.deliveries`.execute(shop.db)
+  expect(rows).not.toEqual([])
 })
 
 async function waitingForLocks(): Promise<number> {

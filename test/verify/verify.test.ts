@@ -642,6 +642,22 @@ test('a delivery that is written again without its old job counts as called once
   expect(attempts.map(({ outcome }) => outcome)).toEqual(['abandoned', 'delivered'])
 })
 
+test('a delivery that is written again for a job that took the place of another is asked about first', async () => {
+  const day = await openDay()
+  await sql`update pgboss.job set retry_count = 1 where name = 'erp' and id = ${day.queued.messageId}`.execute(
+    shop.db,
+  )
+  await sql`delete from orderwheel.deliveries where target = 'erp' and message_id = ${day.queued.messageId}`.execute(
+    shop.db,
+  )
+  await repair(await verifyShop(shop.db))
+  const { rows } = await sql`
+    select ask_first from orderwheel.deliveries where target = 'erp' and message_id = ${day.queued.messageId}`.execute(
+    shop.db,
+  )
+  expect(rows).toEqual([{ ask_first: true }])
+})
+
 test('a job that is recreated keeps out the worker that had the old one', async () => {
   const day = await openDay()
   await sql`delete from pgboss.job where name = 'erp' and id = ${day.queued.messageId}`.execute(

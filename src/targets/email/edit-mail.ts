@@ -32,11 +32,11 @@ export function readMail(text: string): ReadEdited {
   const mistake = findTextMistake(text) ?? findJsonMistake(text)
   if (mistake !== undefined) return { mistake }
   const mail: unknown = JSON.parse(text)
-  const [error] = Value.Errors(EditedMail, mail)
+  // The false schema of an unknown field is said by another mistake.
+  const error = Value.Errors(EditedMail, mail).find(({ keyword }) => keyword !== 'boolean')
   if (error || !Value.Check(EditedMail, mail))
     return {
-      mistake:
-        `It must be {to, subject, text, html}: ${error?.instancePath.slice(1) ?? ''} ${error ? sayRule(error) : ''}`.trim(),
+      mistake: `It must be {to, subject, text, html}${error ? `: ${sayMistake(error)}` : '.'}`,
     }
   if (!parseMailbox(mail.to))
     return { mistake: 'to must be one address like Ada L <ada@example.com>' }
@@ -44,6 +44,16 @@ export function readMail(text: string): ReadEdited {
   // Escaped, they would pass as JSON text and not be stored.
   const unkept = Object.values(mail).some((part) => part.includes('\0') || !part.isWellFormed())
   return unkept ? { mistake: 'It holds what is no text, such as NUL.' } : { edited: mail }
+}
+
+type Mistake = ReturnType<typeof Value.Errors>[number]
+
+function sayMistake(error: Mistake): string {
+  if (error.keyword === 'required')
+    return `${error.params.requiredProperties.join(' and ')} must be there`
+  if (error.keyword === 'additionalProperties')
+    return `it has nothing called ${error.params.additionalProperties.join(' or ')}`
+  return `${error.instancePath.slice(1)} ${sayRule(error)}`
 }
 
 export function writeMailbox({ name, address }: Mailbox): string {
