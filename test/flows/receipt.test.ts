@@ -49,9 +49,12 @@ function get(orderId: string, headers: Record<string, string> = {}) {
   return app.inject({ url: `/orders/${orderId}/receipt`, headers: { authorization, ...headers } })
 }
 
+// One worker at a time: a later one would be done while an earlier one still calls.
 async function workOff(): Promise<void> {
   await shop.relay()
-  await shop.startWorker().drained(AbortSignal.timeout(30_000))
+  const worker = shop.startWorker()
+  await worker.drained(AbortSignal.timeout(30_000))
+  await worker.stop()
 }
 
 async function startMailbox() {
