@@ -47,7 +47,9 @@ async function openOldShop() {
     },
     async tell() {
       await shop.relay()
-      await shop.startWorker().drained(AbortSignal.timeout(30_000))
+      const worker = shop.startWorker()
+      await worker.drained(AbortSignal.timeout(30_000))
+      await worker.stop()
     },
     /** So that of its order only the void is told. */
     skipCapture: (orderId: string) =>

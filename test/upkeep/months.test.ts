@@ -385,6 +385,7 @@ async function deliverAll() {
   await shop.relay()
   const worker = shop.startWorker()
   await worker.drained(AbortSignal.timeout(30_000))
+  await worker.stop()
 }
 
 async function pauseErp() {
